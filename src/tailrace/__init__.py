@@ -1,0 +1,1 @@
+"""Tailrace: what takes time to appear, delivered whole, to everyone who may see it."""

@@ -1,0 +1,326 @@
+"""The seams: Store, View, Sink, Source, and the Upstream that a relaying source is given.
+
+Everything that has more than one implementation is described here and nowhere else; whoever
+writes another one needs this page and the test kit in ``tailrace.testing``.
+
+Threads: every method is called on the event loop's thread and must not block it. What takes
+time is a coroutine; what is a plain function returns at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol, TypeAlias
+
+from tailrace.model import Ending, EndingKind, Event, StreamInfo
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+"""HTTP fields in the order they came; names in lower case."""
+
+
+# --- Store: where a stream's events live ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make a stream. Its name is not that of any stream the store has."""
+
+    info: StreamInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Add events, numbered on from the stream's last, and perhaps its ending: all or nothing."""
+
+    generation: str
+    events: Sequence[Event]
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Forget a stream and erase its bytes."""
+
+    generation: str
+
+
+Change: TypeAlias = Create | Append | Delete
+
+
+class Listing(NamedTuple):
+    """One page of streams, and what the whole prefix amounts to."""
+
+    streams: list[StreamInfo]
+    total_streams: int
+    total_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How the store fares. ``failure`` is empty while writes succeed."""
+
+    uncommitted: int
+    """Bytes accepted by ``write`` and not durable yet."""
+    congested: bool
+    """More is uncommitted than may be: sources pause, appends are refused."""
+    failure: str = ""
+    """Why the last commit failed, fit to be shown to anyone; the store is trying to reopen."""
+    full: bool = False
+    """The failure is a want of space."""
+
+
+class Store(Protocol):
+    """Keeps streams, durable or not, in the order in which changes were given to it.
+
+    *Writing* is two steps, so that an event costs no future of its own: ``write`` takes a
+    change into the queue and numbers it; ``committed`` waits until that number is durable.
+    Reads and finds see a change from the moment ``write`` returned: whether it may be *shown*
+    before it is durable is the stream's decision, not the store's.
+
+    *Failure*: when the medium fails, ``health`` says so, every waiting ``committed`` raises, and
+    the store reopens the medium by itself, then commits what it still holds in memory, once.
+    """
+
+    async def open(self) -> list[StreamInfo]:
+        """Open the medium and recover; return the streams that have a source and no ending.
+
+        Raises StoreLocked, StoreTooNew or StoreCorrupt, with the medium untouched.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Commit what waits, as far as the medium lets us, and release everything."""
+        ...
+
+    def write(self, change: Change) -> int:
+        """Queue a change; return its number. Never blocks, never raises for want of space."""
+        ...
+
+    async def committed(self, number: int) -> None:
+        """Return when that change is durable, and hurry the commit that covers it.
+
+        Raises StoreFull or StoreUnavailable where the commit failed. The change may still
+        become durable later, when the medium has been reopened.
+        """
+        ...
+
+    async def read(self, generation: str, after: int, limit: int) -> list[Event]:
+        """Events with ``seq > after`` in order: at least one if there is any, then as many as
+        fit into ``limit`` bytes of data. A store may return fewer than fit; empty means that
+        there is none.
+
+        Raises NotFound for a stream the store does not have, StoreUnavailable if it cannot read.
+        """
+        ...
+
+    async def find(self, name: str) -> StreamInfo | None:
+        """The stream of that name."""
+        ...
+
+    async def list(
+        self, prefix: str, *, before: str = "", limit: int = 100, oldest_closed: bool = False
+    ) -> Listing:
+        """Streams whose names begin with ``prefix``, newest generation first.
+
+        ``before``: only generations smaller than this one (the page's end of the one before).
+        ``oldest_closed``: instead, closed streams only, the longest closed first.
+        """
+        ...
+
+    def health(self) -> StoreHealth:
+        """How the store fares at this moment; cheap enough to be asked for every event."""
+        ...
+
+
+# --- View: events to bytes --------------------------------------------------------------------
+
+
+class Closing(NamedTuple):
+    """How a view says that a stream has ended."""
+
+    data: bytes
+    whole: bool
+    """False: leave out the last HTTP chunk, so that the client's library reports a cut body."""
+
+
+class View(Protocol):
+    """A pure rendering. Equal arguments give equal bytes: encodings are shared and remade."""
+
+    @property
+    def name(self) -> str:
+        """What stands in ``?view=``; part of the key under which encodings are shared."""
+        ...
+
+    @property
+    def media_type(self) -> bytes:
+        """The Content-Type of a response in this view."""
+        ...
+
+    @property
+    def heartbeat(self) -> bytes:
+        """What may be sent between any two encodings; empty where a view has no room for it."""
+        ...
+
+    def encode(self, generation: str, events: Sequence[Event]) -> bytes:
+        """Consecutive events of one stream. ``encode(a + b) == encode(a) + encode(b)``."""
+        ...
+
+    def end(self, generation: str, ending: Ending) -> Closing:
+        """The terminal record."""
+        ...
+
+    def farewell(self, retry: int) -> Closing:
+        """The server goes away before the stream ended; come back in ``retry`` milliseconds."""
+        ...
+
+
+# --- Sink: where a cursor's bytes go ----------------------------------------------------------
+
+
+class SinkOwner(Protocol):
+    """What a sink calls back: the cursor."""
+
+    def writable(self) -> None:
+        """The sink has room again."""
+        ...
+
+    def lost(self) -> None:
+        """The client is gone. Nothing more may be written."""
+        ...
+
+
+class Sink(Protocol):
+    """A client's connection, with its backpressure. No method raises."""
+
+    def write(self, data: bytes) -> bool:
+        """Take ``data`` (at most one slice). False: write no more until ``writable()``."""
+        ...
+
+    def finish(self, whole: bool) -> None:
+        """End the body: cleanly, or such that the client's HTTP library reports it as cut."""
+        ...
+
+
+# --- Source: what fills a stream --------------------------------------------------------------
+
+
+class Source(Protocol):
+    """Whatever appends to a stream and, alone, ends it."""
+
+    @property
+    def kind(self) -> str:
+        """What stands in the stream's info, e.g. ``relay``."""
+        ...
+
+    def stop(self, kind: EndingKind, reason: str) -> None:
+        """Stop producing at once, release what it holds, and end the stream so."""
+        ...
+
+
+# --- Upstream: a model API --------------------------------------------------------------------
+
+
+class BodyEnd(StrEnum):
+    """How the body of an upstream's response ended."""
+
+    COMPLETE = "complete"
+    CUT = "cut"
+    """The connection broke, or its framing did."""
+    SILENT = "silent"
+    """No byte for longer than the clock for silence allows."""
+    OVERTIME = "overtime"
+    """The clock for the whole exchange ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """What to ask. ``path`` is relative to the upstream's base URL and begins with ``/``.
+
+    ``headers`` are end-to-end fields only; Host, Content-Length, Connection, Accept-Encoding
+    and the upstream's own Authorization are the client's affair.
+    """
+
+    method: str
+    path: str
+    headers: Headers
+    body: bytes = b""
+
+
+class Receiver(Protocol):
+    """Takes a response's body, by plain calls from the connection's ``data_received``."""
+
+    def data(self, chunk: bytes) -> None:
+        """The next bytes of the body. Must not raise."""
+        ...
+
+    def end(self, how: BodyEnd) -> None:
+        """No more will come. Called exactly once, unless the call was cancelled."""
+        ...
+
+
+class Call(Protocol):
+    """An exchange of which the response's head has come."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers:
+        """The response's fields, as they came."""
+        ...
+
+    def stream(self, receiver: Receiver) -> None:
+        """Begin handing over the body. Until then the connection is not read."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body instead, or its first ``limit`` bytes.
+
+        Raises UpstreamBroken where it is cut, UpstreamTimeout where a clock ran out.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Stop reading from the connection. Silence is not counted meanwhile."""
+        ...
+
+    def resume(self) -> None: ...
+
+    def cancel(self) -> None:
+        """Close the connection at once, unless the response was already read whole.
+
+        The receiver hears nothing more. May be called any number of times.
+        """
+        ...
+
+
+class Upstream(Protocol):
+    """One model API: a base URL, a key, a pool of connections."""
+
+    @property
+    def base_url(self) -> str:
+        """For people to read; holds no credentials."""
+        ...
+
+    @property
+    def has_key(self) -> bool:
+        """Whether requests carry a key of ours instead of the client's."""
+        ...
+
+    def redact(self, data: bytes) -> bytes:
+        """``data`` without the key, should an upstream echo it."""
+        ...
+
+    async def ask(self, request: UpstreamRequest) -> Call:
+        """Send, and wait for the response's head, whatever its status.
+
+        Cancelling this coroutine closes the connection at once. Raises UpstreamUnreachable,
+        UpstreamTimeout or UpstreamBroken.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,1 @@
+"""The heart: streams, the cursors that read them, and the catalogue that knows their names."""

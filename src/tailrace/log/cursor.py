@@ -1,0 +1,217 @@
+"""A reader's place in one stream, with a view and a sink.
+
+A cursor pulls. It is always in exactly one of these conditions:
+
+    IDLE      at the end of what can be seen; the doorbell will pump it
+    BLOCKED   its sink is full; ``writable()`` will pump it
+    FETCHING  its place is behind the window; ``arrived()`` will pump it
+    DONE      finished or lost; nothing will
+
+and ``pump()`` moves it from one to the next: read at my place, encode, write one slice. Replay
+and live are the same loop, so there is no hand-over between them in which to lose anything.
+
+The place is two integers: ``seq``, the last event written whole, and ``skip``, the bytes of the
+next one's encoding that went out already. A blocked cursor holds nothing else: what it was
+about to write is encoded again, or found encoded, when its sink takes more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from tailrace.contracts import Closing, Sink, View
+from tailrace.errors import NotFound, TailraceError
+
+if TYPE_CHECKING:
+    from tailrace.log.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+# The most one write may hand to a sink. A viewer that does not read holds its transport's 64 KiB
+# and one of these; less would cost more calls per megabyte (32 KiB: 32 of them).
+SLICE: Final = 32 * 1024
+# Data bytes and events read for one encoding: with ids and framing they make about one slice.
+_READ: Final = 24 * 1024
+_COUNT: Final = 256
+
+
+class Condition(Enum):
+    """What a cursor waits for."""
+
+    IDLE = auto()
+    BLOCKED = auto()
+    FETCHING = auto()
+    DONE = auto()
+
+
+class Cursor:
+    """Follows ``stream`` from ``seq`` on, until its end or the sink's."""
+
+    __slots__ = (
+        "_clock", "_on_done", "_patience", "_period", "_sink", "_skip", "_view",
+        "_written_at", "blocked_since", "condition", "seq", "stream",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        stream: Stream,
+        view: View,
+        sink: Sink,
+        seq: int,
+        *,
+        clock: Callable[[], float],
+        heartbeat: float,
+        patience: float,
+        on_done: Callable[[Cursor], None],
+    ) -> None:
+        self.stream = stream
+        self.seq = seq
+        self.condition = Condition.IDLE
+        self.blocked_since: float | None = None
+        """Since when (loop time) the sink takes nothing; None while it does."""
+        self._view = view
+        self._sink = sink
+        self._skip = 0
+        self._clock = clock
+        self._period = heartbeat
+        self._patience = patience
+        self._written_at = clock()
+        self._on_done = on_done
+
+    def pump(self) -> bool:
+        """Write the next slice, if there is one and the sink takes it. Never raises.
+
+        True: there may be more to write at once.
+        """
+        try:
+            return self._pump()
+        except Exception:
+            logger.exception("a cursor failed and was detached")
+            self._finish(whole=False)
+            return False
+
+    def _pump(self) -> bool:
+        if self.condition is not Condition.IDLE:
+            return False
+        events = self.stream.read(self.seq, 1 if self._skip else _READ, _COUNT)
+        if events is None:
+            self.condition = Condition.FETCHING
+            self.stream.fetch(self.seq, self)
+            return False
+        if not events:
+            self._at_end()
+            return False
+        data = self.stream.encode(self._view, events)
+        if len(data) > SLICE and len(events) > 1:
+            # A slice can end within one event's encoding, not within a batch's: `skip` says
+            # where in the next event, whatever batches are made of it later.
+            events = events[:1]
+            data = self.stream.encode(self._view, events)
+        if len(data) <= SLICE and not self._skip:
+            self.seq = events[-1].seq
+            return self._write(data) if data else True
+        return self._write_slice(data)
+
+    def _write_slice(self, data: bytes) -> bool:
+        start = self._skip
+        stop = min(start + SLICE, len(data))
+        if stop == len(data):
+            self.seq += 1
+            self._skip = 0
+        else:
+            self._skip = stop
+        return self._write(data[start:stop])
+
+    def _write(self, data: bytes) -> bool:
+        self._written_at = self._clock()
+        if self._sink.write(data):
+            return True
+        if self.condition is Condition.IDLE:  # the sink may have called lost() meanwhile
+            self.condition = Condition.BLOCKED
+            self.blocked_since = self._written_at
+        return False
+
+    def _at_end(self) -> None:
+        ending = self.stream.ending
+        if ending is None:
+            self.stream.wait(self)
+            return
+        self.seq = ending.seq
+        self._close(self._view.end(self.stream.generation, ending))
+
+    def _close(self, closing: Closing) -> None:
+        if closing.data:
+            self._sink.write(closing.data)
+        self._finish(whole=closing.whole)
+
+    def _finish(self, *, whole: bool) -> None:
+        if self.condition is Condition.DONE:
+            return
+        self.condition = Condition.DONE
+        self._sink.finish(whole)
+        self._on_done(self)
+
+    # --- what others call -----------------------------------------------------------------
+
+    def writable(self) -> None:
+        """The sink has room again."""
+        if self.condition is not Condition.BLOCKED:
+            return
+        self.condition = Condition.IDLE
+        self.blocked_since = None
+        if self.pump():
+            self.stream.again(self)
+
+    def lost(self) -> None:
+        """The client is gone."""
+        if self.condition is Condition.DONE:
+            return
+        self.condition = Condition.DONE
+        self._on_done(self)
+
+    def arrived(self) -> None:
+        """What was fetched can be read now."""
+        if self.condition is not Condition.FETCHING:
+            return
+        self.condition = Condition.IDLE
+        if self.pump():
+            self.stream.again(self)
+
+    def unreadable(self, error: TailraceError) -> None:
+        """What was to be fetched cannot be: end as cut, for the reader to come back later."""
+        if self.condition is not Condition.FETCHING:
+            return
+        if isinstance(error, NotFound):
+            self.stream.expire()
+            self._close(self._view.end(self.stream.generation, self.stream.expired))
+            return
+        self._finish(whole=False)
+
+    def leave(self, retry: int) -> None:
+        """The server goes away: say when to come back, where the view and the sink have room."""
+        if self.condition is Condition.DONE:
+            return
+        closing = self._view.farewell(retry)
+        within_event = self._skip > 0
+        if self.condition is Condition.BLOCKED or within_event:
+            self._finish(whole=False)
+            return
+        self._close(closing)
+
+    def look(self, now: float) -> float | None:
+        """What time alone makes due: a heartbeat, or the end of a stuck viewer's time."""
+        if self.condition is Condition.DONE:
+            return None
+        if self.condition is Condition.BLOCKED and self.blocked_since is not None:
+            if now >= self.blocked_since + self._patience:
+                self._finish(whole=False)
+                return None
+            return now + self._period
+        if self.condition is Condition.FETCHING or now < self._written_at + self._period:
+            return max(now, self._written_at + self._period)
+        if self._view.heartbeat and not self._skip:
+            self._write(self._view.heartbeat)
+        return now + self._period

@@ -1,0 +1,75 @@
+"""The tail of a stream in memory: the newest events, up to a number of bytes.
+
+Readers that keep up never leave it. It is a cache: everything in it can be read from the store
+as well, so it may be trimmed at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tailrace.model import Event
+
+# What an entry costs besides its data: the tuple, its integers, the bytes object's header.
+_OVERHEAD: Final = 200
+
+
+def fitting(events: Sequence[Event], start: int, size: int, count: int) -> list[Event]:
+    """From index ``start`` on: at least one event, then as many as fit into both limits."""
+    stop = start
+    while stop < len(events) and stop - start < count:
+        size -= len(events[stop].data)
+        if size < 0 and stop > start:
+            break
+        stop += 1
+    return list(events[start:stop])
+
+
+class Window:
+    """Consecutive events, oldest first."""
+
+    __slots__ = ("_events", "_limit", "_size", "start")
+
+    def __init__(self, start: int, limit: int) -> None:
+        self.start = start
+        """The place before the oldest event held here."""
+        self._limit = limit
+        self._size = 0
+        self._events: list[Event] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes held, overhead included."""
+        return self._size
+
+    def add(self, event: Event) -> None:
+        """Take the next event; forget the oldest half when there is too much."""
+        self._events.append(event)
+        self._size += len(event.data) + _OVERHEAD
+        if self._size > self._limit:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Down to half the limit, so that trimming costs O(1) for each event in the long run.
+
+        The newest event stays whatever its size: every live reader is about to want it.
+        """
+        drop = 0
+        while self._size > self._limit // 2 and drop < len(self._events) - 1:
+            self._size -= len(self._events[drop].data) + _OVERHEAD
+            drop += 1
+        del self._events[:drop]
+        self.start += drop
+
+    def clear(self) -> None:
+        """Forget all; the place where new events go on is kept."""
+        self.start += len(self._events)
+        self._events.clear()
+        self._size = 0
+
+    def read(self, after: int, size: int, count: int) -> list[Event] | None:
+        """Events after a place, within the limits; None where that place is before the window."""
+        if after < self.start:
+            return None
+        return fitting(self._events, after - self.start, size, count)

@@ -1,0 +1,1 @@
+"""What fills streams: one file for each kind of source."""
