@@ -1,0 +1,130 @@
+"""``/stream``: the article's endpoint. Ask in a URL, watch the answer appear.
+
+Plain, the response is the article's to the byte: its status, its three headers, the text of
+every delta. To a client that asks for ``text/event-stream`` by name it gives events with ids,
+the first of them before the upstream is asked: from then on a lost connection resumes that
+answer, and never asks, and pays for, a second one.
+"""
+
+from __future__ import annotations
+
+from tailrace.contracts import Call, Headers, UpstreamRequest
+from tailrace.errors import NotFound
+from tailrace.log.stream import Stream
+from tailrace.model import Offset
+from tailrace.server.answers import content_location, make_answer, start_answer, stream_url
+from tailrace.server.exchange import Exchange
+from tailrace.server.requests import (
+    Prompt,
+    build_chat_request,
+    parse_stream_body,
+    parse_stream_query,
+    read_body,
+)
+from tailrace.server.services import CHAT, Services
+from tailrace.server.viewing import STREAMING, view_stream
+from tailrace.sources.relay import refuse_unless_stream
+from tailrace.views import make_view
+from tailrace.views.sse import greeting
+
+# The article's three headers, in its spelling.
+_ARTICLE: Headers = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"connection", b"keep-alive"),
+)
+
+
+async def ask_by_query(exchange: Exchange, services: Services) -> None:
+    """GET /stream?content=…"""
+    seen = exchange.header(b"last-event-id")
+    if seen and exchange.accepts_events():
+        await _resume(exchange, services, seen.decode("latin-1"))
+        return
+    await _ask(exchange, services, parse_stream_query(exchange.query))
+
+
+async def ask_by_body(exchange: Exchange, services: Services) -> None:
+    """POST /stream: the same parameters as a form or as JSON."""
+    body = await read_body(exchange.receive, services.max_body, exchange.headers)
+    await _ask(exchange, services, parse_stream_body(exchange.header(b"content-type"), body))
+
+
+async def _ask(exchange: Exchange, services: Services, prompt: Prompt) -> None:
+    services.catalogue.refuse_if_unwell()
+    if exchange.accepts_events():
+        await _as_events(exchange, services, prompt)
+    else:
+        await _as_text(exchange, services, prompt)
+
+
+async def _call(services: Services, prompt: Prompt) -> Call:
+    model = prompt.model or await services.default_model()
+    request = UpstreamRequest(
+        "POST",
+        "/chat/completions",
+        [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")],
+        build_chat_request(prompt, model),
+    )
+    return await services.upstream.ask(request)
+
+
+async def _as_text(exchange: Exchange, services: Services, prompt: Prompt) -> None:
+    call = await exchange.unless_gone(_call(services, prompt))
+    try:
+        await refuse_unless_stream(call, services.upstream.redact)
+    except BaseException:
+        call.cancel()
+        raise
+    stream = start_answer(services, call)
+    await exchange.start(200, [*_ARTICLE, content_location(stream)])
+    await view_stream(
+        exchange, services.catalogue, stream, make_view("text", stream.content_type), 0
+    )
+
+
+async def _as_events(exchange: Exchange, services: Services, prompt: Prompt) -> None:
+    stream, relay = make_answer(services)
+    await _start_events(exchange, stream)
+    await exchange.write(greeting(stream.generation, stream_url(stream.name)))
+    relay.ask(_call(services, prompt))
+    await _view_events(exchange, services, stream, 0)
+
+
+async def _resume(exchange: Exchange, services: Services, seen: str) -> None:
+    """EventSource came back to this URL: the rest of the answer it was reading.
+
+    An id that leads nowhere gets 204, which makes EventSource stop; anything else would have it
+    ask again, and pay, for an answer that nobody can tell from the first.
+    """
+    offset = Offset.parse(seen)
+    stream = await _answer_of(services, offset)
+    if offset is None or stream is None or _seen_whole(stream, offset):
+        await exchange.respond(204)
+        return
+    await _start_events(exchange, stream)
+    await _view_events(exchange, services, stream, services.catalogue.place(stream, offset))
+
+
+async def _answer_of(services: Services, offset: Offset | None) -> Stream | None:
+    """The stream that an id of ours came from: an answer is named after its generation."""
+    if offset is None:
+        return None
+    try:
+        return await services.catalogue.get(CHAT + offset.generation)
+    except NotFound:
+        return None
+
+
+def _seen_whole(stream: Stream, offset: Offset) -> bool:
+    return stream.ending is not None and offset.seq >= stream.ending.seq
+
+
+async def _start_events(exchange: Exchange, stream: Stream) -> None:
+    fields: Headers = ((b"content-type", b"text/event-stream"), content_location(stream))
+    await exchange.start(200, [*fields, *STREAMING])
+
+
+async def _view_events(exchange: Exchange, services: Services, stream: Stream, seq: int) -> None:
+    view = make_view("sse", stream.content_type)
+    await view_stream(exchange, services.catalogue, stream, view, seq)

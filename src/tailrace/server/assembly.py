@@ -1,0 +1,110 @@
+"""From settings, a store and an upstream to a running application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from tailrace.config import Settings
+from tailrace.contracts import Store, Upstream
+from tailrace.log.catalogue import Catalogue
+from tailrace.log.doorbell import Doorbell
+from tailrace.log.encodings import Encodings
+from tailrace.log.heartbeats import Heartbeats
+from tailrace.log.history import History
+from tailrace.log.stream import Machinery
+from tailrace.server.access_log import AccessLog
+from tailrace.server.app import Application
+from tailrace.server.services import CHAT, Services
+from tailrace.server.trust import Policy
+from tailrace.sources.relay import RelayLimits
+
+# How often retention looks: an answer outlives its time, and the total its bound, by this much.
+_RETENTION_INTERVAL: Final = 30.0
+
+
+class Assembly:
+    """Everything that lives as long as the server does."""
+
+    def __init__(self, application: Application, catalogue: Catalogue, settings: Settings) -> None:
+        self.application = application
+        self._catalogue = catalogue
+        self._settings = settings
+        self._retention: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Open the store, end what a crash left, begin to enforce retention.
+
+        Raises StoreLocked, StoreTooNew or StoreCorrupt.
+        """
+        await self._catalogue.open()
+        settings = self._settings
+        self._retention = asyncio.get_running_loop().create_task(
+            self._catalogue.keep_retiring(
+                CHAT,
+                age=settings.retention_age,
+                size=settings.retention_size,
+                interval=_RETENTION_INTERVAL,
+            )
+        )
+
+    async def close(self) -> None:
+        """Flush the store and let it go. After the last request has ended."""
+        if self._retention is not None:
+            self._retention.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._retention
+        await self._catalogue.close()
+
+
+def assemble(
+    settings: Settings,
+    store: Store,
+    upstream: Upstream,
+    *,
+    default_model: Callable[[], Awaitable[str]],
+    bound_host: str,
+    port: int,
+    log: Callable[[str], None],
+) -> Assembly:
+    """Put together what one server needs; opens nothing. Call it on the event loop."""
+    catalogue = _catalogue(settings, store)
+    services = Services(
+        catalogue=catalogue,
+        store=store,
+        upstream=upstream,
+        default_model=default_model,
+        relay_limits=RelayLimits(
+            max_event=settings.max_event,
+            keep=settings.unwatched_timeout,
+            stall=settings.viewer_stall,
+        ),
+        max_body=settings.max_body,
+    )
+    policy = Policy(
+        bound_host=bound_host,
+        port=port,
+        allowed_hosts=tuple(settings.allowed_hosts),
+        cors_origins=tuple(settings.cors_origins),
+        token=settings.token or None,
+        insecure=settings.insecure,
+    )
+    return Assembly(Application(services, policy, AccessLog(log)), catalogue, settings)
+
+
+def _catalogue(settings: Settings, store: Store) -> Catalogue:
+    loop = asyncio.get_running_loop()
+    shared = Machinery(
+        store=store,
+        bell=Doorbell(loop),
+        history=History(store),
+        encodings=Encodings(),
+        heartbeats=Heartbeats(loop, settings.heartbeat),
+        window=settings.window,
+        wall=lambda: time.time_ns() // 1_000_000,
+        clock=loop.time,
+    )
+    return Catalogue(shared, patience=settings.viewer_timeout)

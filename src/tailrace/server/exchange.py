@@ -1,0 +1,126 @@
+"""One request and its response, over any ASGI server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from tailrace.contracts import Headers
+from tailrace.server.access_log import Entry, Receive, Send
+from tailrace.server.http1 import EXTENSION, Connection
+from tailrace.server.requests import ClientGone
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What a handler is given: the request's facts, and ways to answer."""
+
+    method: str
+    path: str
+    """As it was sent, percent-encoded."""
+    query: bytes
+    headers: Headers
+    receive: Receive
+    send: Send
+    entry: Entry
+    connection: Connection | None
+    """The connection below, where the server is ours."""
+    extra: tuple[tuple[bytes, bytes], ...] = ()
+    """Fields that belong on the response whatever it is (CORS, Vary)."""
+    forward_authorization: bool = False
+    """Whether the client's Authorization is meant for the upstream."""
+    started: bool = field(default=False, init=False)
+    """Whether the response's head went out."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first field of that name (lower case)."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def accepts_events(self) -> bool:
+        """Whether the client asks for an event stream by name, as EventSource does."""
+        accept = self.header(b"accept") or b""
+        types = (part.split(b";")[0].strip().lower() for part in accept.split(b","))
+        return b"text/event-stream" in types
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the response's head."""
+        self.started = True
+        fields = [*headers, *self.extra]
+        await self.send({"type": "http.response.start", "status": status, "headers": fields})
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        """Send some of the body; ``more=False`` ends it."""
+        await self.send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def respond(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
+        """Send a whole response. To HEAD, the same head and no body (RFC 9110, 9.3.2)."""
+        fields = list(headers)
+        # 204 has no length (RFC 9110, 8.6).
+        if status != 204 and all(name != b"content-length" for name, _ in fields):
+            fields.append((b"content-length", b"%d" % len(body)))
+        await self.start(status, fields)
+        await self.write(b"" if self.method == "HEAD" else body, more=False)
+
+    def abort(self) -> None:
+        """Leave the response without its end, so that the client's library reports it cut.
+
+        Raises Aborted under a server that is not ours: to be let through to it.
+        """
+        self.entry.aborted = True
+        if self.connection is None:
+            raise Aborted
+        self.connection.abort()
+
+    async def gone(self) -> None:
+        """Return when the client has left. Only after its body was read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
+        """``await work``, cancelled as soon as the client leaves. Raises ClientGone then."""
+        doing = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self.gone())
+        try:
+            await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise ClientGone
+        finally:
+            await end_task(doing)
+            await end_task(leaving)
+
+
+class Aborted(Exception):
+    """Raised through an ASGI server to have it drop the connection in mid-body."""
+
+
+async def end_task(task: asyncio.Future[Any]) -> None:
+    """Cancel a task, if need be, and wait until it has ended. Its outcome is nobody's."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()  # looked at, so that asyncio does not report it as forgotten
+
+
+def make_exchange(
+    scope: MutableMapping[str, Any], receive: Receive, send: Send, entry: Entry
+) -> Exchange:
+    """From what an ASGI server passes to an application."""
+    raw = scope.get("raw_path")
+    path = raw.decode("latin-1") if raw else quote(scope["path"])
+    return Exchange(
+        method=scope["method"],
+        path=path.split("?", 1)[0],
+        query=scope.get("query_string", b""),
+        headers=[(name.lower(), value) for name, value in scope["headers"]],
+        receive=receive,
+        send=send,
+        entry=entry,
+        connection=(scope.get("extensions") or {}).get(EXTENSION),
+    )

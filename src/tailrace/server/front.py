@@ -1,0 +1,33 @@
+"""``/`` and ``/health``: what is here, and whether it is well."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from tailrace.server.exchange import Exchange
+from tailrace.server.services import Services
+
+_INDEX: Final = b"""\
+Tailrace: every stream is an append-only log, a reader is only a place in it.
+
+  GET  /stream?content=Hello%20world     ask the model, watch the answer appear
+  POST /v1/chat/completions              the OpenAI API, unchanged
+  GET  /v1/models
+  GET  /streams?prefix=chat/             the answers that are kept
+  GET  /streams/chat/{id}?view=text      one of them, from its start, then live
+  GET  /health
+"""
+
+
+async def index(exchange: Exchange, services: Services) -> None:  # noqa: ARG001 - a handler
+    """A page for whoever types the address in."""
+    await exchange.respond(200, [(b"content-type", b"text/plain; charset=utf-8")], _INDEX)
+
+
+async def health(exchange: Exchange, services: Services) -> None:
+    """200 while requests can be served and kept; 503 while the storage fails."""
+    failing = services.store.health().failure
+    body = {"status": "failing", "reason": failing} if failing else {"status": "ok"}
+    fields = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    await exchange.respond(503 if failing else 200, fields, json.dumps(body).encode())

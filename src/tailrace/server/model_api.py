@@ -1,0 +1,75 @@
+"""``/v1``: the model APIs, unchanged."""
+
+from __future__ import annotations
+
+from tailrace.contracts import Call, UpstreamRequest
+from tailrace.server.answers import content_location, start_answer
+from tailrace.server.exchange import Exchange
+from tailrace.server.headers import to_client, to_upstream
+from tailrace.server.passing import pass_refusal, pass_through
+from tailrace.server.requests import peek_stream_flag, read_body
+from tailrace.server.services import Services
+from tailrace.server.viewing import STREAMING, view_stream
+from tailrace.sources.relay import refuse_compressed
+from tailrace.views import make_view
+
+
+async def create_chat_completion(exchange: Exchange, services: Services) -> None:
+    """POST /v1/chat/completions: relayed and kept where it streams, handed through where not."""
+    body = await read_body(exchange.receive, services.max_body, exchange.headers)
+    streaming = peek_stream_flag(body)
+    if streaming:
+        services.catalogue.refuse_if_unwell()
+    call = await _ask(exchange, services, "POST", "/chat/completions", body)
+    try:
+        await _answer(exchange, services, call, streaming)
+    except BaseException:
+        call.cancel()
+        raise
+
+
+async def list_models(exchange: Exchange, services: Services) -> None:
+    """GET /v1/models."""
+    query = f"?{exchange.query.decode('latin-1')}" if exchange.query else ""
+    call = await _ask(exchange, services, "GET", f"/models{query}", b"")
+    try:
+        await _hand_through(exchange, services, call)
+    except BaseException:
+        call.cancel()
+        raise
+
+
+async def _ask(exchange: Exchange, services: Services, method: str, path: str, body: bytes) -> Call:
+    """Ask the upstream; a client that leaves before it answers cancels at once.
+
+    Otherwise SDKs that give up and retry would have each attempt paid for.
+    """
+    keep = exchange.forward_authorization and not services.upstream.has_key
+    headers = to_upstream(exchange.headers, keep_authorization=keep)
+    request = UpstreamRequest(method, path, headers, body)
+    return await exchange.unless_gone(services.upstream.ask(request))
+
+
+async def _answer(exchange: Exchange, services: Services, call: Call, streaming: bool) -> None:
+    media_type = dict(call.headers).get(b"content-type", b"").split(b";")[0].strip().lower()
+    if not streaming or call.status != 200 or media_type != b"text/event-stream":
+        await _hand_through(exchange, services, call)
+        return
+    refuse_compressed(call)
+    stream = start_answer(services, call)
+    kept = [
+        field
+        for field in to_client(call.headers)
+        if field[0] not in (b"cache-control", b"x-accel-buffering")
+    ]
+    await exchange.start(200, [*kept, *STREAMING, content_location(stream)])
+    await view_stream(
+        exchange, services.catalogue, stream, make_view("openai", stream.content_type), 0
+    )
+
+
+async def _hand_through(exchange: Exchange, services: Services, call: Call) -> None:
+    if call.status >= 400:
+        await exchange.unless_gone(pass_refusal(exchange, call, services.upstream.redact))
+    else:
+        await exchange.unless_gone(pass_through(exchange, call))

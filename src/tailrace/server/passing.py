@@ -1,0 +1,74 @@
+"""An upstream's response handed through as it comes, with backpressure, and not kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tailrace.contracts import BodyEnd, Call
+from tailrace.server.exchange import Exchange
+from tailrace.server.headers import to_client
+
+Redact: TypeAlias = Callable[[bytes], bytes]
+
+# Read ahead of a slow client by this much, then let the upstream wait.
+_AHEAD = 64 * 1024
+# A refusal's body is searched for our key, so it is read whole; beyond this it is cut off there.
+_REFUSAL_LIMIT = 1024 * 1024
+
+
+class _Pipe:
+    """A receiver whose bytes are awaited. Holds at most _AHEAD and one read of the connection."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._how: BodyEnd | None = None
+        self._news = asyncio.Event()
+
+    def data(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > _AHEAD:
+            self._call.pause()
+        self._news.set()
+
+    def end(self, how: BodyEnd) -> None:
+        self._how = how
+        self._news.set()
+
+    async def read(self) -> bytes | BodyEnd:
+        """What has come since the last call, or how it ended."""
+        while not self._chunks:
+            if self._how is not None:
+                return self._how
+            self._news.clear()
+            await self._news.wait()
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        paused, self._size = self._size > _AHEAD, 0
+        if paused:
+            self._call.resume()
+        return data
+
+
+async def pass_refusal(exchange: Exchange, call: Call, redact: Redact) -> None:
+    """An upstream's error, status, headers and body as they are, but for our key in it."""
+    body = redact(await call.read(_REFUSAL_LIMIT))
+    headers = to_client(call.headers, keep_encoding=True)
+    await exchange.respond(call.status, [(n, redact(v)) for n, v in headers], body)
+
+
+async def pass_through(exchange: Exchange, call: Call) -> None:
+    """Everything else, streaming. A body that the upstream cuts is cut for the client too."""
+    await exchange.start(call.status, to_client(call.headers, keep_length=True, keep_encoding=True))
+    pipe = _Pipe(call)
+    call.stream(pipe)
+    while not isinstance(piece := await pipe.read(), BodyEnd):
+        await exchange.write(piece)
+    if piece is BodyEnd.COMPLETE:
+        await exchange.write(b"", more=False)
+    else:
+        exchange.abort()

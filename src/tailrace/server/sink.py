@@ -1,0 +1,56 @@
+"""A sink over plain ASGI ``send``: works under any server, at the cost of a task switch a write.
+
+At most one slice waits here while another is on its way through the server; the server's
+``send`` returns once its transport has room, and that is the backpressure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tailrace.contracts import SinkOwner
+from tailrace.server.access_log import Send
+
+
+class AsgiSink:
+    """Takes a cursor's bytes; ``run`` carries them to the client."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._data: list[bytes] = []
+        self._ended = False
+        self._whole = False
+        self._wake: asyncio.Future[None] | None = None
+
+    def write(self, data: bytes) -> bool:
+        """Take a slice. Always full until it was sent."""
+        self._data.append(data)
+        self._ring()
+        return False
+
+    def finish(self, whole: bool) -> None:
+        """End after what was taken."""
+        self._ended = True
+        self._whole = whole
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def run(self, owner: SinkOwner) -> bool:
+        """Carry until the end; return whether the body is to end cleanly."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._data:
+                # A slice, and perhaps the few bytes of an ending or a farewell behind it.
+                data = self._data[0] if len(self._data) == 1 else b"".join(self._data)
+                self._data.clear()
+                await self._send({"type": "http.response.body", "body": data, "more_body": True})
+                owner.writable()
+            elif self._ended:
+                return self._whole
+            else:
+                self._wake = loop.create_future()
+                await self._wake
+                self._wake = None
