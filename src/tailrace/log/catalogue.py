@@ -133,7 +133,7 @@ class Catalogue:
         """Raises StoreFull, StoreUnavailable or StoreOverloaded where a new stream would wait."""
         refuse_if_unwell(self._shared.store)
 
-    async def list(self, prefix: str, *, before: str = "", limit: int = 100) -> Listing:
+    async def page(self, prefix: str, *, before: str = "", limit: int = 100) -> Listing:
         """One page of the streams whose names begin with ``prefix``, newest first."""
         return await self._shared.store.list(prefix, before=before, limit=limit)
 

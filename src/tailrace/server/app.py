@@ -37,14 +37,16 @@ class Application:
         self._services = services
         self._policy = policy
         self._log = log
-        self._draining = False
+        self._departure = asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(f"no {scope['type']} here")
         entry = self._log.begin(scope["method"])
-        exchange = make_exchange(scope, entry.watch_receive(receive), entry.watch_send(send), entry)
+        exchange = make_exchange(
+            scope, entry.watch_receive(receive), entry.watch_send(send), entry, self._departure
+        )
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - an ASGI server runs us in a task
         self._running.add(task)
@@ -62,7 +64,7 @@ class Application:
         except Aborted:
             raise
         except asyncio.CancelledError:
-            if not self._draining:
+            if not self._departure.is_set():
                 raise
             await self._refuse(exchange, ShuttingDown("The server is going away; try again."))
         except TailraceError as error:
@@ -93,7 +95,7 @@ class Application:
         grant = trust.decide(self._policy, facts)
         exchange.extra = grant.headers
         exchange.forward_authorization = grant.forward_authorization
-        if self._draining:
+        if self._departure.is_set():
             raise ShuttingDown("The server is going away; try again in a moment.")
         await endpoint.handle(exchange, self._services)
 
@@ -115,7 +117,7 @@ class Application:
 
         Call it once the server accepts no more connections and before it waits for those it has.
         """
-        self._draining = True
+        self._departure.set()
         catalogue = self._services.catalogue
         catalogue.send_off(lambda: random.randint(*_RETRY))  # noqa: S311 - jitter, not a secret
         catalogue.end_sources(EndingKind.INTERRUPTED, "The server was shut down.")

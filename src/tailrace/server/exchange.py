@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tailrace.contracts import Headers
+from tailrace.errors import ShuttingDown
 from tailrace.server.access_log import Entry, Receive, Send
 from tailrace.server.http1 import EXTENSION, Connection
 from tailrace.server.requests import ClientGone
@@ -30,6 +31,8 @@ class Exchange:
     entry: Entry
     connection: Connection | None
     """The connection below, where the server is ours."""
+    departure: asyncio.Event
+    """Set once the server goes away."""
     extra: tuple[tuple[bytes, bytes], ...] = ()
     """Fields that belong on the response whatever it is (CORS, Vary)."""
     forward_authorization: bool = False
@@ -82,24 +85,34 @@ class Exchange:
             pass
 
     async def unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
-        """``await work``, cancelled as soon as the client leaves. Raises ClientGone then."""
+        """``await work``, cancelled as soon as the client leaves, which raises ClientGone.
+
+        While nothing was sent yet, it is cancelled when the server goes away too: the client
+        can simply ask again. That raises ShuttingDown.
+        """
         doing = asyncio.ensure_future(work)
         leaving = asyncio.ensure_future(self.gone())
+        closing = asyncio.ensure_future(self.departure.wait())
+        reasons: set[asyncio.Task[Any]] = {doing, leaving, closing}
         try:
-            await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+            if self.started:
+                await asyncio.wait(reasons - {closing}, return_when=asyncio.FIRST_COMPLETED)
             if doing.done():
                 return doing.result()
-            raise ClientGone
+            if leaving.done():
+                raise ClientGone
+            raise ShuttingDown("The server is going away; try again in a moment.")
         finally:
-            await end_task(doing)
-            await end_task(leaving)
+            for task in reasons:
+                await end_task(task)
 
 
 class Aborted(Exception):
     """Raised through an ASGI server to have it drop the connection in mid-body."""
 
 
-async def end_task(task: asyncio.Future[Any]) -> None:
+async def end_task(task: asyncio.Task[Any]) -> None:
     """Cancel a task, if need be, and wait until it has ended. Its outcome is nobody's."""
     if not task.done():
         task.cancel()
@@ -109,7 +122,11 @@ async def end_task(task: asyncio.Future[Any]) -> None:
 
 
 def make_exchange(
-    scope: MutableMapping[str, Any], receive: Receive, send: Send, entry: Entry
+    scope: MutableMapping[str, Any],
+    receive: Receive,
+    send: Send,
+    entry: Entry,
+    departure: asyncio.Event,
 ) -> Exchange:
     """From what an ASGI server passes to an application."""
     raw = scope.get("raw_path")
@@ -123,4 +140,5 @@ def make_exchange(
         send=send,
         entry=entry,
         connection=(scope.get("extensions") or {}).get(EXTENSION),
+        departure=departure,
     )

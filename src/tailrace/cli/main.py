@@ -1,0 +1,71 @@
+"""The ``tailrace`` command. Whatever goes wrong is one line on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from tailrace.cli import flags
+from tailrace.errors import ConfigError, TailraceError
+
+_FAILED: Final = 1
+# What argparse and most commands answer to a mistake in how they were called.
+_MISUSED: Final = 2
+# What shells report for a command that Ctrl-C ended.
+_INTERRUPTED: Final = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0, 1 for a failure, 2 for a mistake in its use."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return _run(arguments)
+    except TailraceError as error:
+        print(f"tailrace: {error}", file=sys.stderr)
+        return _MISUSED if isinstance(error, ConfigError) else _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Imported when it is wanted, so that --version and --help answer at once.
+    from tailrace.cli import serve  # noqa: PLC0415
+
+    return serve.run(flags.given(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = flags.Parser(
+        prog="tailrace",
+        description="A streaming-output server: what takes time to appear is kept as a log, and "
+        "every reader continues from its own place in it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"tailrace {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    serve = commands.add_parser(
+        "serve",
+        help="relay a model's answers, keep them, and serve them again",
+        description="Relay a model's answers, keep them, and serve them again. Each flag is also "
+        "a TAILRACE_* variable and a key in the --config file.",
+        epilog="Secrets come from TAILRACE_UPSTREAM_API_KEY and TAILRACE_TOKEN only. Durations: "
+        "90, 20ms, 10m, 7d. Sizes: 65536, 64KiB, 1GiB.",
+        allow_abbrev=False,
+    )
+    flags.add_settings(serve)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("tailrace")
+    except PackageNotFoundError:
+        # Run from a source tree that was never installed.
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""``tailrace serve``: the composition root, where concrete classes meet.
+
+The order of starting is by cost and by what a mistake in it means: settings, the port (so that
+a second server fails at once), the upstream, the store with its lock. Clients that come early
+wait in the listener's backlog. Closing goes the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import quote
+
+from platformdirs import user_data_dir
+
+from tailrace.cli import listener, runner
+from tailrace.cli.console import say, warn
+from tailrace.cli.signals import stop_on_signals
+from tailrace.cli.upstream import open_upstream
+from tailrace.config import Settings, config_file, load
+from tailrace.contracts import Upstream
+from tailrace.errors import ConfigError
+from tailrace.server.access_log import AccessLog
+from tailrace.server.assembly import Assembly, assemble
+from tailrace.server.http1 import Limits, make_protocol
+from tailrace.stores import StoreOptions, open_url
+
+T = TypeVar("T")
+
+_EXAMPLE: Final = "Hello world"
+_STORE_FILE: Final = "tailrace.db"
+
+
+class _Started(NamedTuple):
+    assembly: Assembly
+    where_to_look: list[str]
+
+
+def run(flags: Mapping[str, str]) -> int:
+    """Serve until a signal says stop; the exit code. Raises StartupError."""
+    settings = _settings(flags, os.environ)
+    _refuse_exposure(settings)
+    listening = listener.listen(settings.host, settings.port)
+    with closing(listening), asyncio.Runner(loop_factory=runner.loop_factory()) as loop:
+        loop.run(_serve(settings, os.environ, listening))
+    return 0
+
+
+def _settings(flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
+    name = config_file(flags, environ)
+    loaded = load(flags, environ, _read(Path(name)) if name else None)
+    for warning in loaded.warnings:
+        warn(warning)
+    return loaded.settings
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {file}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"The configuration {file} is not UTF-8 text.") from None
+
+
+def _refuse_exposure(settings: Settings) -> None:
+    if listener.is_loopback(settings.host) or settings.token or settings.insecure:
+        return
+    raise ConfigError(
+        f"Listening on {settings.host} lets others use this server: set TAILRACE_TOKEN to a "
+        "secret that clients must show, or say --insecure."
+    )
+
+
+async def _serve(settings: Settings, environ: Mapping[str, str], listening: socket.socket) -> None:
+    stop = asyncio.Event()
+    with stop_on_signals(stop.set):
+        async with AsyncExitStack() as resources:
+            started = await _unless(stop, _start(settings, environ, listening, resources))
+            if started is None:
+                return
+            limits = Limits(max_url=settings.max_url, max_header=settings.max_header)
+            await runner.serve(
+                started.assembly.application,
+                listening,
+                protocol=make_protocol(limits, AccessLog(say)),
+                stop=stop,
+                shutdown_timeout=settings.shutdown_timeout,
+                ready=lambda: say("\n".join(started.where_to_look)),
+            )
+
+
+async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, T]) -> T | None:
+    """The result of ``starting``, or None where ``stop`` was set before there was one."""
+    start = asyncio.create_task(starting)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({start, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return start.result() if start.done() else None
+    finally:
+        start.cancel()
+        stopping.cancel()
+        await asyncio.gather(start, stopping, return_exceptions=True)
+
+
+async def _start(
+    settings: Settings,
+    environ: Mapping[str, str],
+    listening: socket.socket,
+    resources: AsyncExitStack,
+) -> _Started:
+    """Open everything; ``resources`` closes it, last opened first. Raises StartupError."""
+    upstream, default_model = await open_upstream(settings, environ, resources)
+    url = _store_url(settings)
+    assembly = assemble(
+        settings,
+        open_url(url, _store_options(settings)),
+        upstream,
+        default_model=default_model.name,
+        bound_host=settings.host,
+        port=listening.getsockname()[1],
+        log=say,
+    )
+    await assembly.open()
+    resources.push_async_callback(assembly.close)
+    return _Started(assembly, _where_to_look(settings, listener.url(listening), upstream, url))
+
+
+def _store_url(settings: Settings) -> str:
+    if settings.store:
+        return settings.store
+    data = settings.data or user_data_dir("tailrace", appauthor=False)
+    return f"sqlite:{Path(data, _STORE_FILE)}"
+
+
+def _store_options(settings: Settings) -> StoreOptions:
+    return StoreOptions(
+        durability=settings.durability,
+        memory_limit=settings.memory_limit,
+        erase_within=settings.erase_within,
+    )
+
+
+def _where_to_look(settings: Settings, url: str, upstream: Upstream, store: str) -> list[str]:
+    example = f"{url}/stream?content={quote(_EXAMPLE)}"
+    lines = [
+        f"Tailrace listens on {url}",
+        f"  try       curl -N '{example}'",
+        f"  health    {url}/health",
+        f"  upstream  {upstream.base_url}",
+        f"  model     {settings.model or 'the one the upstream lists first'}",
+        f"  store     {store}",
+    ]
+    if settings.token:
+        lines.append("  access    with the token from TAILRACE_TOKEN or the configuration")
+    elif not listener.is_loopback(settings.host):
+        lines.append("  access    --insecure: anyone who reaches this port may ask and read")
+    return lines

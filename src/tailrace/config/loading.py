@@ -1,0 +1,114 @@
+"""Reads settings: flag before environment before file before default.
+
+Nothing here touches the system: the caller brings the flags it parsed, the environment and the
+file's text. Every refusal is a ConfigError of one line that names the setting and where its
+value came from, and never repeats what could be secret.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
+
+from tailrace.config.settings import Row, Settings, rows
+from tailrace.errors import ConfigError
+
+_PREFIX: Final = "TAILRACE_"
+# Enough to recognise a value by, short enough for one line.
+_QUOTE_LIMIT: Final = 60
+
+
+class Loaded(NamedTuple):
+    """The settings, and what deserves a word without being an error."""
+
+    settings: Settings
+    warnings: list[str]
+
+
+class _Given(NamedTuple):
+    value: object
+    place: str
+
+
+def config_file(flags: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """The name of the file whose text ``load`` wants; empty where none is configured."""
+    return flags.get("config", "") or environ.get(_PREFIX + "CONFIG", "")
+
+
+def load(
+    flags: Mapping[str, str], environ: Mapping[str, str], toml_text: str | None = None
+) -> Loaded:
+    """Make Settings from flags (by key), the environment and the text of the file.
+
+    An empty variable counts as unset, because that is how container tools pass what they do
+    not have. Raises ConfigError.
+    """
+    file_name = config_file(flags, environ)
+    file_values = {} if toml_text is None else _parse_toml(toml_text, file_name)
+    values: dict[str, Any] = {}
+    for row in rows():
+        given = _given(row, flags, environ, file_values, file_name)
+        if given is not None:
+            values[row.key] = _parse(row, given)
+    return Loaded(Settings(**values), _unknown_variables(environ))
+
+
+def _given(
+    row: Row,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    file_values: Mapping[str, object],
+    file_name: str,
+) -> _Given | None:
+    if row.flag and row.key in flags:
+        return _Given(flags[row.key], row.flag)
+    if environ.get(row.env):
+        return _Given(environ[row.env], row.env)
+    if row.key in file_values:
+        return _Given(file_values[row.key], f"{row.key} in {file_name}")
+    return None
+
+
+def _parse(row: Row, given: _Given) -> object:
+    try:
+        return row.kind.parse(given.value)
+    except ValueError as wanted:
+        got = "" if row.secret else _quoted(given.value)
+        raise ConfigError(f"{given.place} must be {wanted}{got}.") from None
+
+
+def _quoted(value: object) -> str:
+    shown = repr(value)
+    # An @ may stand after credentials in a URL.
+    return "" if "@" in shown or len(shown) > _QUOTE_LIMIT else f"; it is {shown}"
+
+
+def _parse_toml(text: str, file_name: str) -> dict[str, object]:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # The parser names line and column, and quotes no value.
+        raise ConfigError(f"{file_name} is not valid TOML: {error}.") from None
+    allowed = {row.key: row for row in rows()}
+    for key in values:
+        if key not in allowed:
+            known = (row.key for row in rows() if row.in_file)
+            raise ConfigError(f"{file_name} has an unknown key {key!r}{_near(key, known)}.")
+        if not allowed[key].in_file:
+            raise ConfigError(
+                f"{key} is not read from {file_name}; set {allowed[key].env} instead."
+            )
+    return values
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    known = [row.env for row in rows()]
+    unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known]
+    return [f"{name} is no setting and was ignored{_near(name, known)}." for name in unknown]
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

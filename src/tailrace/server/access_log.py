@@ -1,0 +1,124 @@
+"""One line for each request, written when it is over.
+
+    2026-11-23T09:32:41.123Z GET /streams/chat/{id} 200 51234B 8123.4ms left
+
+time, method, route, status (``-``: no response began), bytes of body sent, duration; then
+``left`` where the client went before its response was whole, and ``aborted`` where we left out
+its end on purpose. The route is the *template* that matched: paths hold the secret part of a
+link and queries hold prompts, so neither is ever given to this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+UNKNOWN: Final = "-"
+"""Stands for a route that was not found and for a request that was not understood."""
+
+# A method is a token (RFC 9110 §9.1), in practice of a few letters. What is not, comes from a
+# server that does not check, and could otherwise write lines of its own into the log.
+_METHOD: Final = re.compile(r"[A-Za-z-]{1,32}")
+
+
+class Entry:
+    """One request while it runs. Set ``route`` once it is known; ``end`` writes the line."""
+
+    __slots__ = (
+        "_complete",
+        "_log",
+        "_started",
+        "aborted",
+        "left",
+        "method",
+        "route",
+        "size",
+        "status",
+    )
+
+    def __init__(self, log: AccessLog, method: str, started: float) -> None:
+        self._log: AccessLog | None = log
+        self._started = started
+        self._complete = False
+        self.method = method
+        self.route = UNKNOWN
+        """A template of ours such as ``/streams/chat/{id}``, never a path."""
+        self.status = 0
+        """0 until a response began."""
+        self.size = 0
+        """Bytes of body handed to the server."""
+        self.left = False
+        """The client went before its response was whole."""
+        self.aborted = False
+        """The response's end was left out on purpose."""
+
+    def watch_receive(self, receive: Receive) -> Receive:
+        """An ASGI ``receive`` that notes the client's leaving."""
+
+        async def watched() -> Message:
+            message = await receive()
+            # Servers say "disconnect" after a whole response, too, and after our own abort.
+            if message["type"] == "http.disconnect" and not (self._complete or self.aborted):
+                self.left = True
+            return message
+
+        return watched
+
+    def watch_send(self, send: Send) -> Send:
+        """An ASGI ``send`` that notes status and size."""
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+            elif not self.left:
+                self.size += len(message.get("body", b""))
+                self._complete = not message.get("more_body", False)
+            await send(message)
+
+        return watched
+
+    def end(self) -> None:
+        """Write the line. A second call does nothing."""
+        log, self._log = self._log, None
+        if log is not None:
+            log.record(self, self._started)
+
+
+class AccessLog:
+    """Where the lines go. ``write`` gets each without its newline."""
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``clock`` gives seconds since the epoch, ``timer`` seconds that never go back."""
+        self._write = write
+        self._clock = clock
+        self._timer = timer
+
+    def begin(self, method: str) -> Entry:
+        """A request has come."""
+        known = _METHOD.fullmatch(method) is not None
+        return Entry(self, method if known else UNKNOWN, self._timer())
+
+    def record(self, entry: Entry, started: float) -> None:
+        """Called by the entry itself. A log that cannot be written ends no request."""
+        milliseconds = 1000 * (self._timer() - started)
+        now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        line = (
+            f"{now.removesuffix('+00:00')}Z {entry.method} {entry.route} {entry.status or UNKNOWN}"
+            f" {entry.size}B {milliseconds:.1f}ms"
+            f"{' left' if entry.left else ''}{' aborted' if entry.aborted else ''}"
+        )
+        with contextlib.suppress(OSError):
+            self._write(line)

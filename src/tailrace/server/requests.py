@@ -1,0 +1,283 @@
+"""Reading what clients send: bodies, query strings, and the prompts in them.
+
+``/stream`` reads its parameters as the article's server does with Go's ``r.URL.Query().Get``:
+
+    in the query or form        is read as
+    --------------------------  ----------------------------------------------
+    a=1&a=2                     a is 1: the first value wins
+    a+b, %20                    spaces
+    a=%zz, a%zz=1, a;b=1        as if it were not there
+    a=%ff, a=%e4%bd             U+FFFD for each byte that is not UTF-8
+    a=                          as if it were not there (Go's "" for both)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from tailrace.contracts import Headers
+from tailrace.errors import BadRequest, BodyTooLarge, MalformedOffset, UnsupportedMediaType
+from tailrace.model import Offset
+
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+DEFAULT_TEMPERATURE: Final = 0.7
+"""The article's."""
+
+BODY_PATIENCE: Final = 30.0
+"""Seconds without a byte of the body until we stop waiting: several times what a mobile
+connection is silent for, and as long as a whole head may take."""
+
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_MISSING: Final = "Missing 'content' parameter: say what to ask, as in /stream?content=Hello."
+
+
+class ClientGone(Exception):
+    """The client left before its request was whole; nobody is there to be answered."""
+
+
+class Prompt(NamedTuple):
+    """What ``/stream`` is asked. Empty strings: not given."""
+
+    content: str
+    temperature: float = DEFAULT_TEMPERATURE
+    model: str = ""
+    system: str = ""
+
+
+class ReadQuery(NamedTuple):
+    """Where and how a stream is to be read."""
+
+    offset: Offset | str | None
+    """None (not given), ``"-1"``, ``"now"``, or an Offset."""
+    view: str | None
+    """None (not given) or whatever name was given."""
+
+
+# --- bodies -----------------------------------------------------------------------------------
+
+
+async def read_body(
+    receive: Receive, limit: int, headers: Headers = (), *, patience: float = BODY_PATIENCE
+) -> bytes:
+    """The whole body, of at most ``limit`` bytes.
+
+    ``headers`` are the request's: where they announce too much, nothing is read, and a client
+    that waits for ``100 Continue`` sends nothing. Raises BodyTooLarge, ClientGone, or
+    BadRequest where nothing came for ``patience`` seconds.
+    """
+    for name, value in headers:
+        # Longer than 19 digits is past any limit, and past what int() should be given.
+        if name == b"content-length" and (len(value) > 19 or int(value) > limit):
+            raise BodyTooLarge(_too_large(limit))
+    body = bytearray()
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(patience):
+                message = await receive()
+        except TimeoutError:
+            raise BadRequest(f"No byte of the body came for {patience:g} seconds.") from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > limit:
+            raise BodyTooLarge(_too_large(limit))
+    return bytes(body)
+
+
+def _too_large(limit: int) -> str:
+    return f"The request body is over the limit of {limit} bytes."
+
+
+# --- the prompts of /stream -------------------------------------------------------------------
+
+
+def parse_stream_query(query_string: bytes) -> Prompt:
+    """The parameters in a URL. Raises BadRequest."""
+    return _prompt_from_texts(_first_values(query_string))
+
+
+def parse_stream_form(body: bytes) -> Prompt:
+    """The same in an ``application/x-www-form-urlencoded`` body. Raises BadRequest."""
+    return _prompt_from_texts(_first_values(body))
+
+
+def parse_stream_json(body: bytes) -> Prompt:
+    """The same in a JSON object. Fields that are not ours are ignored. Raises BadRequest."""
+    fields = _json_object(body, _once_each)
+    temperature = fields.get("temperature")
+    if temperature is None:
+        temperature = DEFAULT_TEMPERATURE
+    if not isinstance(temperature, float) or not math.isfinite(temperature):
+        raise BadRequest("'temperature' must be a finite number.")
+    texts = {name: _text_field(fields, name) for name in ("content", "model", "system")}
+    if not texts["content"]:
+        raise BadRequest(_MISSING)
+    return Prompt(texts["content"], temperature, texts["model"], texts["system"])
+
+
+def parse_stream_body(content_type: bytes | None, body: bytes) -> Prompt:
+    """By the request's Content-Type. Raises BadRequest or UnsupportedMediaType."""
+    media_type = (content_type or b"").partition(b";")[0].strip().lower()
+    if media_type == b"application/x-www-form-urlencoded":
+        return parse_stream_form(body)
+    if media_type == b"application/json":
+        return parse_stream_json(body)
+    raise UnsupportedMediaType(
+        "Send the parameters as application/x-www-form-urlencoded or application/json."
+    )
+
+
+def build_chat_request(prompt: Prompt, default_model: str) -> bytes:
+    """The article's request body: its keys, in its order, and a system message if given."""
+    messages = [{"role": "user", "content": prompt.content}]
+    if prompt.system:
+        messages.insert(0, {"role": "system", "content": prompt.system})
+    request = {
+        "model": prompt.model or default_model,
+        "messages": messages,
+        "temperature": prompt.temperature,
+        "stream": True,
+    }
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _prompt_from_texts(values: Mapping[str, str]) -> Prompt:
+    content = values.get("content", "")
+    if not content:
+        raise BadRequest(_MISSING)
+    temperature = DEFAULT_TEMPERATURE
+    if text := values.get("temperature", ""):
+        temperature = float(text) if _NUMBER.fullmatch(text) else math.nan
+        if not math.isfinite(temperature):
+            raise BadRequest("'temperature' must be a finite number.")
+    return Prompt(content, temperature, values.get("model", ""), values.get("system", ""))
+
+
+def _text_field(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRequest(f"'{name}' must be a string.")
+    # Go reads a lone surrogate so; and UTF-8, in which we ask on, has no room for one.
+    return _LONE_SURROGATE.sub("\ufffd", value)
+
+
+# --- the model APIs ---------------------------------------------------------------------------
+
+
+def peek_stream_flag(body: bytes) -> bool:
+    """Whether a chat-completions body says ``"stream": true``; the bytes go on untouched.
+
+    Raises BadRequest, with the position, where it is not a JSON object.
+    """
+    return _json_object(body).get("stream") is True
+
+
+# --- reading streams --------------------------------------------------------------------------
+
+
+def parse_read_query(query_string: bytes) -> ReadQuery:
+    """``offset`` and ``view`` of a stream's URL; others are ignored. Raises MalformedOffset."""
+    offsets = [value for key, value in _pairs(query_string) if key == "offset"]
+    views = [value for key, value in _pairs(query_string) if key == "view"]
+    view = views[0] if views else None
+    if not offsets:
+        return ReadQuery(None, view)
+    if len(offsets) > 1:
+        raise MalformedOffset("Give 'offset' once.")
+    return ReadQuery(_parse_offset(offsets[0]), view)
+
+
+def _parse_offset(token: str | None) -> Offset | str:
+    if token is not None and token in ("-1", "now"):
+        return token
+    offset = None if token is None else Offset.parse(token)
+    if offset is None:
+        raise MalformedOffset(
+            "'offset' must be -1, now, or an offset that this server gave, unchanged."
+        )
+    return offset
+
+
+# --- query strings ----------------------------------------------------------------------------
+
+
+def _first_values(query: bytes) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for key, value in _pairs(query):
+        if value is not None:
+            values.setdefault(key, value)
+    return values
+
+
+def _pairs(query: bytes) -> Iterator[tuple[str, str | None]]:
+    """Keys and values in their order; None for a value with a bad escape."""
+    for piece in query.split(b"&"):
+        if not piece or b";" in piece:  # Go since 1.17: a semicolon separates nothing
+            continue
+        raw_key, _, raw_value = piece.partition(b"=")
+        key = _unescape(raw_key)
+        if key is not None:
+            yield key, _unescape(raw_value)
+
+
+def _unescape(raw: bytes) -> str | None:
+    if _BAD_ESCAPE.search(raw):
+        return None
+    data = unquote_to_bytes(raw.replace(b"+", b" "))
+    # One U+FFFD for each bad byte, as Go does; Python's "replace" makes fewer of them.
+    return _LONE_SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+_Pairs: TypeAlias = list[tuple[str, Any]]
+
+
+def _json_object(body: bytes, hook: Callable[[_Pairs], dict[str, Any]] = dict) -> dict[str, Any]:
+    """Parse strictly. Numbers become floats: an int of 5000 digits is valid, and costly."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            parse_int=float,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=hook,
+        )
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The body is not UTF-8 (byte {error.start}).") from None
+    except json.JSONDecodeError as error:
+        position = f"line {error.lineno}, column {error.colno}"
+        raise BadRequest(f"The body is not valid JSON: {error.msg} at {position}.") from None
+    except RecursionError:
+        raise BadRequest("The body's JSON is nested too deeply.") from None
+    if not isinstance(value, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise BadRequest(f"The body is not valid JSON: {name} is no JSON number.")
+
+
+def _once_each(pairs: _Pairs) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) == len(pairs):
+        return fields
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise BadRequest(f"The body gives {json.dumps(name)} twice.")
+        seen.add(name)
+    raise AssertionError("unreachable")

@@ -1,0 +1,108 @@
+"""A batch: everything that one transaction of the SQLite store makes durable. Sans-I/O.
+
+The event loop's thread fills a batch and seals it; from then on only the writer's thread reads
+it. Nothing is shared and nothing needs a lock.
+
+Order inside a batch needs no record. Deletes go first: whatever else the batch holds about a
+deleted stream was dropped when the delete came, a name can be made again at once, and on a full
+disk they free the room that the rest is about to take. A stream both made and deleted within
+one batch leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from tailrace.model import Ending, Event, StreamInfo
+from tailrace.stores.journal import Record
+
+# CPython 3.11's price of an Event beside its data: tuple 88, two integers 64, bytes object 33 and
+# a list's slot 8, rounded up. Bounds on memory must count it: a token's data may be one byte.
+EVENT_OVERHEAD: Final = 200
+
+
+class Close(NamedTuple):
+    """A stream's last state, to be written into its row."""
+
+    stream: int
+    last_seq: int
+    size: int
+    ending: Ending
+
+
+class Move(NamedTuple):
+    """The oldest unsegmented events of a stream, to be laid into segments."""
+
+    stream: int
+    generation: str
+    events: Sequence[Event]
+    last_seq: int
+    """The stream's last event and size after these events, for the row of an open stream."""
+    size: int
+    closed: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes in the order of their numbers, folded by kind."""
+
+    number: int = 0
+    """The last change in it; all up to this one are durable once it is committed."""
+    bytes: int = 0
+    """What its events take in memory, for the bounds on it."""
+    records: list[Record] = field(default_factory=list)
+    creates: dict[str, tuple[int, StreamInfo]] = field(default_factory=dict)
+    closes: dict[str, Close] = field(default_factory=dict)
+    deletes: set[str] = field(default_factory=set)
+    """Generations of streams that were made by an earlier batch."""
+    dropped: set[int] = field(default_factory=set)
+    """Streams whose records must not reach the journal."""
+
+    row: int = 0
+    """The journal row it becomes. Its presence tells that the batch was committed."""
+    moves: list[Move] = field(default_factory=list)
+    trim: int = 0
+    """Journal rows below this one hold nothing that is not in a segment too."""
+
+    def delete(self, generation: str, stream: int | None) -> None:
+        """Forget a stream; ``stream`` is its key if it has events that may be in the batch."""
+        if stream is not None:
+            self.dropped.add(stream)
+        self.closes.pop(generation, None)
+        if self.creates.pop(generation, None) is None:
+            self.deletes.add(generation)
+
+    def seal(self, row: int, moves: list[Move], trim: int) -> None:
+        """Decide what else the transaction does; nothing is added afterwards."""
+        self.row, self.moves, self.trim = row, moves, trim
+        self._drop()
+
+    def absorb(self, later: Batch) -> None:
+        """Take in what was written while this batch could not be committed.
+
+        The moves are given up: they want room, and the disk may have none. They are planned
+        anew once a commit succeeds.
+        """
+        self.number = max(self.number, later.number)
+        self.moves = []
+        self.records += later.records
+        self.dropped |= later.dropped
+        for generation in later.deletes:
+            self.delete(generation, None)
+        self.creates |= later.creates
+        self.closes |= later.closes
+        self._drop()
+        self.bytes = sum(weight(events) for _, events in self.records)
+
+    def _drop(self) -> None:
+        if not self.dropped:
+            return
+        self.records = [record for record in self.records if record[0] not in self.dropped]
+        self.dropped = set()
+
+
+def weight(events: Sequence[Event]) -> int:
+    """Bytes of memory that these events take; never less than their records take in a blob."""
+    return sum([len(event.data) for event in events]) + EVENT_OVERHEAD * len(events)

@@ -1,0 +1,168 @@
+"""The memory store: everything in this process, nothing after it.
+
+Durable means accepted here, so ``committed`` does not wait. What replaces a full disk is the
+byte limit: over it the store says that it is full and congested, and refuses to acknowledge
+the changes that went over; those that were accepted stay readable, and deletes relieve it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from dataclasses import replace
+from operator import attrgetter
+from typing import Final
+
+from tailrace.contracts import Append, Change, Create, Listing, StoreHealth
+from tailrace.errors import NotFound, StoreFull, StreamIsClosed
+from tailrace.model import Ending, Event, StreamInfo
+from tailrace.stores.batch import weight
+from tailrace.stores.segments import take
+
+# A quarter of the smallest machine that people rent, and some thousand whole conversations.
+DEFAULT_LIMIT: Final = 256 * 1024 * 1024
+# CPython's price of an empty stream: its object, list, info, names and dict entries, rounded up.
+STREAM_OVERHEAD: Final = 1500
+
+_seq = attrgetter("seq")
+_HEALTHY: Final = StoreHealth(uncommitted=0, congested=False)
+_FULL_TEXT: Final = "The memory store is full; delete streams or raise its limit."
+_FULL: Final = StoreHealth(uncommitted=0, congested=True, failure=_FULL_TEXT, full=True)
+
+
+class _Stream:
+    __slots__ = ("_info", "ending", "events", "size")
+
+    def __init__(self, info: StreamInfo) -> None:
+        self._info = info
+        self.events: list[Event] = []
+        self.size = info.size
+        self.ending: Ending | None = info.ending
+
+    @property
+    def name(self) -> str:
+        return self._info.name
+
+    @property
+    def info(self) -> StreamInfo:
+        last_seq = self.events[-1].seq if self.events else self._info.last_seq
+        return replace(self._info, last_seq=last_seq, size=self.size, ending=self.ending)
+
+    @property
+    def weight(self) -> int:
+        return STREAM_OVERHEAD + weight(self.events)
+
+
+class MemoryStore:
+    """A ``contracts.Store`` without a medium.
+
+    limit: bytes of memory for streams and events, Python's own overhead estimated in.
+    """
+
+    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+        self._limit = limit
+        self._used = 0
+        self._number = 0
+        self._accepted = 0
+        """The last change that was within the limit, or was made good by deletes since."""
+        self._streams: dict[str, _Stream] = {}
+        self._names: dict[str, str] = {}
+        self._order: list[str] = []
+        """All generations, ascending: a listing's order, without sorting for each."""
+
+    async def open(self) -> list[StreamInfo]:
+        """Nothing to recover."""
+        return []
+
+    async def close(self) -> None:
+        """Nothing to release but the memory, which goes with the object."""
+
+    def write(self, change: Change) -> int:
+        """Apply a change; see ``Store.write``.
+
+        Raises NotFound or StreamIsClosed for an Append to a stream that is not open.
+        """
+        if type(change) is Append:
+            self._append(change)
+        elif isinstance(change, Create):
+            self._create(change.info)
+        else:
+            self._delete(change.generation)
+        self._number += 1
+        if self._used <= self._limit:
+            self._accepted = self._number
+        return self._number
+
+    def _create(self, info: StreamInfo) -> None:
+        self._streams[info.generation] = _Stream(info)
+        self._names[info.name] = info.generation
+        insort(self._order, info.generation)
+        self._used += STREAM_OVERHEAD
+
+    def _append(self, change: Append) -> None:
+        stream = self._find(change.generation)
+        if stream.ending is not None:
+            raise StreamIsClosed("The stream is closed.")
+        events = change.events
+        stream.events.extend(events)
+        stream.size += sum([len(event.data) for event in events])
+        stream.ending = change.ending
+        self._used += weight(events)
+
+    def _delete(self, generation: str) -> None:
+        stream = self._streams.pop(generation, None)
+        if stream is None:
+            return
+        self._used -= stream.weight
+        del self._order[bisect_left(self._order, generation)]
+        if self._names.get(stream.name) == generation:
+            del self._names[stream.name]
+
+    async def committed(self, number: int) -> None:
+        """Return at once. Raises StoreFull for a change that went over the limit."""
+        if number > self._accepted:
+            raise StoreFull(_FULL_TEXT)
+
+    async def read(self, generation: str, after: int, limit: int) -> list[Event]:
+        """Events after a place; see ``Store.read``."""
+        events = self._find(generation).events
+        return take(events, bisect_right(events, after, key=_seq), limit)
+
+    async def find(self, name: str) -> StreamInfo | None:
+        """The stream of that name; see ``Store.find``."""
+        generation = self._names.get(name)
+        return None if generation is None else self._streams[generation].info
+
+    async def list(
+        self, prefix: str, *, before: str = "", limit: int = 100, oldest_closed: bool = False
+    ) -> Listing:
+        """A page of streams; see ``Store.list``."""
+        matching = [stream for stream in self._newest_first("") if stream.name.startswith(prefix)]
+        total = sum(stream.size for stream in matching)
+        page = matching
+        if before:
+            page = [s for s in self._newest_first(before) if s.name.startswith(prefix)]
+        infos = [stream.info for stream in (page if oldest_closed else page[:limit])]
+        if oldest_closed:
+            infos = _longest_closed(infos)[:limit]
+        return Listing(infos, len(matching), total)
+
+    def _newest_first(self, before: str) -> Iterator[_Stream]:
+        end = bisect_left(self._order, before) if before else len(self._order)
+        for index in range(end - 1, -1, -1):
+            yield self._streams[self._order[index]]
+
+    def health(self) -> StoreHealth:
+        """Whether there is room; see ``Store.health``."""
+        return _HEALTHY if self._used <= self._limit else _FULL
+
+    def _find(self, generation: str) -> _Stream:
+        stream = self._streams.get(generation)
+        if stream is None:
+            raise NotFound("There is no such stream.")
+        return stream
+
+
+def _longest_closed(infos: list[StreamInfo]) -> list[StreamInfo]:
+    closed = [(info.ending.time, info.generation, info) for info in infos if info.ending]
+    return [info for *_, info in sorted(closed)]

@@ -1,0 +1,291 @@
+"""The SQLite store: one file, one writer, many readers; the default.
+
+Who does what
+-------------
+The event loop's thread owns all state: the tails in memory (``tails``) and the batch being
+filled (``batch``). ``write`` puts a change into both and returns. A task (``group_commit``)
+hands batches to the writer's thread (``sqlite_writer``). Reads of what is still in a tail are
+answered at once; older events, closed streams and listings come from the file through a few
+reading threads (``sqlite_reader``).
+
+Why a read never has a hole: an event leaves its tail only in the callback of the commit that
+put it into a segment, and the choice between tail and file is made on the same thread. So
+what is below ``tail.segmented`` is in the file for good, and the rest is in memory. Only a
+delete can come between; it is seen whole, in one read transaction, as NotFound.
+
+Why a listing is right although part of it is not committed: streams in memory are taken from
+memory; of those in the file only such count that had closed by the last durable row when the
+listing began, so none is counted twice and none is missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, TypeVar
+
+import filelock
+
+from tailrace.contracts import Append, Change, Create, Listing, StoreHealth
+from tailrace.errors import ConfigError, NotFound, StartupError, StoreLocked, StreamIsClosed
+from tailrace.model import Event, StreamInfo
+from tailrace.stores.batch import EVENT_OVERHEAD
+from tailrace.stores.group_commit import GroupCommit, Pace
+from tailrace.stores.sqlite_reader import Page, Query, Reader
+from tailrace.stores.sqlite_schema import primary_code
+from tailrace.stores.sqlite_writer import Connector, Durability, Recovered, Writer, connect
+from tailrace.stores.tails import Tail, Tails
+
+LOCK_FILE: Final = "tailrace.lock"
+# A read is a seek and 256 KiB; four threads keep a disk busy, more would only compete with
+# the event loop for the interpreter.
+_READERS: Final = 4
+
+_generation = attrgetter("generation")
+
+
+class SqliteStore:
+    """A ``contracts.Store`` in one SQLite file.
+
+    path: the file; its directory is made where it is missing, and locked while the store is open.
+    durability: ``full`` (an acknowledged change survives a power cut) or ``process`` (it
+        survives the death of the process; a power cut may take the last seconds).
+    commit_interval: seconds that a change waits at most for others to share its commit, while
+        nobody waits for it.
+    max_uncommitted: bytes; from there on ``health`` says congested.
+    journal_limit: bytes of events that may be in the journal and in memory only.
+    erase_within: seconds from a delete until its bytes are gone from the files.
+    connector: opens a connection; for tests that need a failing disk.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        durability: Durability = "full",
+        commit_interval: float = 0.020,
+        max_uncommitted: int = 16 * 1024 * 1024,
+        journal_limit: int = 32 * 1024 * 1024,
+        erase_within: float = 5.0,
+        connector: Connector = connect,
+    ) -> None:
+        self._path = Path(path)
+        self._pace = Pace(commit_interval, journal_limit, erase_within)
+        self._max_uncommitted = max_uncommitted
+        self._writer = Writer(self._path, connector, durability)
+        self._reader = Reader(self._path, connector)
+        self._lock = filelock.FileLock(self._path.parent / LOCK_FILE, thread_local=False)
+        self._number = 0
+        self._reads: dict[tuple[str, int, int], asyncio.Future[list[Event]]] = {}
+        self._tails: Tails
+        self._commit: GroupCommit
+        self._writer_thread: ThreadPoolExecutor
+        self._reader_threads: ThreadPoolExecutor
+
+    # --- opening and closing ------------------------------------------------------------------
+
+    async def open(self) -> list[StreamInfo]:
+        """Lock, check, migrate, recover.
+
+        Raises StoreLocked, StoreTooNew, StoreCorrupt, or ConfigError where the path cannot be
+        used at all.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._writer_thread = ThreadPoolExecutor(1, "tailrace-store-writer")
+        self._reader_threads = ThreadPoolExecutor(_READERS, "tailrace-store-reader")
+        try:
+            self._acquire()
+            found = await self._loop.run_in_executor(self._writer_thread, self._writer.open)
+        except (sqlite3.Error, OSError) as error:
+            self._release()
+            raise _cannot_open(self._path, error) from error
+        except BaseException:
+            self._release()
+            raise
+        return self._begin(found)
+
+    def _begin(self, found: Recovered) -> list[StreamInfo]:
+        self._tails = Tails(found.next_row, found.next_stream)
+        for tail in found.tails:
+            self._tails.adopt(tail)
+        for row, size in found.rows:
+            self._tails.add_row(row, size)
+        self._commit = GroupCommit(self._writer, self._writer_thread, self._tails, self._pace)
+        if found.unerased:
+            self._commit.erase_soon()
+        infos = [tail.info for tail in found.tails]
+        return [info for info in infos if info.source and info.ending is None]
+
+    def _acquire(self) -> None:
+        directory = self._path.parent
+        # Only the owner may look into a directory of ours: it holds private conversations.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise StoreLocked(
+                f"The data directory {directory} is in use by another process; "
+                "stop that one, or name another directory."
+            ) from None
+
+    async def close(self) -> None:
+        """Commit what waits, finish reads that are under way, join the threads, unlock."""
+        await self._commit.close()
+        if self._reads:
+            await asyncio.wait(self._reads.values())
+        # No read runs, so this does not block: it only lets the threads go.
+        self._reader_threads.shutdown()
+        self._reader.close()
+        await self._loop.run_in_executor(self._writer_thread, self._writer.close)
+        self._release()
+
+    def _release(self) -> None:
+        self._writer_thread.shutdown()
+        self._reader_threads.shutdown()
+        self._lock.release()
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def write(self, change: Change) -> int:
+        """Queue a change; see ``Store.write``.
+
+        Raises NotFound or StreamIsClosed for an Append to a stream that is not open.
+        """
+        if type(change) is Append:
+            self._append(change)
+        elif isinstance(change, Create):
+            info = change.info
+            stream = self._tails.create(info)
+            self._commit.pending.creates[info.generation] = (stream, info)
+        else:
+            self._delete(change.generation)
+        self._number += 1
+        commit = self._commit
+        commit.pending.number = self._number
+        if not commit.armed:
+            commit.arm()
+        return self._number
+
+    def _append(self, change: Append) -> None:
+        tail = self._tails.get(change.generation)
+        if tail is None:
+            raise NotFound("There is no such stream to append to.")
+        if tail.ending is not None:
+            raise StreamIsClosed("The stream is closed.")
+        pending = self._commit.pending
+        events = change.events
+        if events:
+            size = len(events[0].data)
+            if len(events) > 1:
+                size = sum([len(event.data) for event in events])
+            self._tails.append(tail, events, size)
+            pending.records.append((tail.stream, events))
+            pending.bytes += size + EVENT_OVERHEAD * len(events)
+        if change.ending is not None:
+            pending.closes[change.generation] = self._tails.close(tail, change.ending)
+
+    def _delete(self, generation: str) -> None:
+        tail = self._tails.forget(generation)
+        self._commit.pending.delete(generation, None if tail is None else tail.stream)
+        self._commit.erase_soon()
+
+    async def committed(self, number: int) -> None:
+        """Wait until a change is durable; see ``Store.committed``."""
+        await self._commit.committed(number)
+
+    def health(self) -> StoreHealth:
+        """How the store fares; see ``Store.health``."""
+        failure = self._commit.failure
+        uncommitted = self._commit.uncommitted
+        congested = uncommitted >= self._max_uncommitted
+        if failure is None:
+            return StoreHealth(uncommitted, congested)
+        full = failure.code == "store_full"
+        return StoreHealth(uncommitted, congested, str(failure), full)
+
+    # --- reading ------------------------------------------------------------------------------
+
+    async def read(self, generation: str, after: int, limit: int) -> list[Event]:
+        """Events after a place; see ``Store.read``."""
+        tail = self._tails.get(generation)
+        if tail is not None and after >= tail.segmented:
+            return tail.after(after, limit)
+        if self._commit.is_deleted(generation):
+            raise NotFound("There is no such stream.")
+        key = (generation, after, limit)
+        reading = self._reads.get(key)
+        if reading is None:
+            reading = self._loop.run_in_executor(self._reader_threads, self._reader.read, *key)
+            self._reads[key] = reading
+            reading.add_done_callback(lambda done: self._finished(key, done))
+        # One caller's cancellation must not take the answer from the others. Each gets a list
+        # of its own.
+        return list(await asyncio.shield(reading))
+
+    def _finished(self, key: tuple[str, int, int], done: asyncio.Future[list[Event]]) -> None:
+        del self._reads[key]
+        if not done.cancelled():
+            done.exception()  # whoever asked has heard of it, unless it was cancelled
+
+    async def find(self, name: str) -> StreamInfo | None:
+        """The stream of that name; see ``Store.find``."""
+        tail = self._tails.named(name)
+        if tail is not None:
+            return tail.info
+        gone = self._commit.deleted()
+        found = await self._loop.run_in_executor(self._reader_threads, self._reader.find, name)
+        for info in found:
+            if info.generation not in gone and not self._commit.is_deleted(info.generation):
+                return info
+        return None
+
+    async def list(
+        self, prefix: str, *, before: str = "", limit: int = 100, oldest_closed: bool = False
+    ) -> Listing:
+        """A page of streams; see ``Store.list``."""
+        tails = [tail for tail in self._tails if tail.name.startswith(prefix)]
+        total_size = sum(tail.size for tail in tails)
+        closed = [tail for tail in tails if tail.ending is not None]
+        listed = closed if oldest_closed else tails
+        if before:
+            listed = [tail for tail in listed if tail.generation < before]
+        choose = _longest_closed if oldest_closed else _newest
+        infos = [tail.info for tail in choose(listed, limit)]
+        hidden = self._commit.deleted().union(tail.generation for tail in closed)
+        query = Query(prefix, before, limit, oldest_closed, self._commit.durable_row, hidden)
+        page = await self._query(query)
+        return Listing(
+            choose(infos + page.streams, limit),
+            page.total_streams + len(tails),
+            page.total_size + total_size,
+        )
+
+    async def _query(self, query: Query) -> Page:
+        return await self._loop.run_in_executor(self._reader_threads, self._reader.list, query)
+
+
+_Listed = TypeVar("_Listed", Tail, StreamInfo)
+
+
+def _newest(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
+    return heapq.nlargest(limit, streams, key=_generation)
+
+
+def _longest_closed(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
+    return heapq.nsmallest(limit, streams, key=_closed_since)
+
+
+def _closed_since(stream: Tail | StreamInfo) -> tuple[int, str]:
+    time = stream.ending.time if stream.ending is not None else 0
+    return time, stream.generation
+
+
+def _cannot_open(path: Path, error: Exception) -> StartupError:
+    if primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return StoreLocked(f"The store {path} is locked by another program; close that one.")
+    return ConfigError(f"The store {path} cannot be opened: {error}.")

@@ -1,0 +1,191 @@
+"""The reading half of the SQLite store: bounded queries on a few threads of their own.
+
+Each query runs in one read transaction, so that a delete or a close that is committed meanwhile
+is seen whole or not at all. Connections are made as they are needed, at most one per thread,
+and cannot write.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tailrace.errors import NotFound, StoreUnavailable
+from tailrace.model import Ending, EndingKind, Event, StreamInfo
+from tailrace.stores.journal import DamagedBlobError, verify
+from tailrace.stores.segments import extract, take
+
+SELECT_STREAM: Final = (
+    "SELECT id, name, generation, content_type, created, source, last_seq, size, ending,"
+    " reason, ending_seq, ending_time FROM streams "
+)
+"""What ``info_from_row`` reads; a condition follows."""
+# WAL readers wait only while a log is being recovered or truncated.
+_BUSY_TIMEOUT_MS: Final = 2000
+# The greatest code point: no name that continues a prefix sorts after it.
+_LAST: Final = "\U0010ffff"
+
+
+class Page(NamedTuple):
+    """What of a listing is on disk: closed streams only."""
+
+    streams: list[StreamInfo]
+    total_streams: int
+    total_size: int
+
+
+class Query(NamedTuple):
+    """A listing's parameters, and the moment that it shows."""
+
+    prefix: str
+    before: str
+    limit: int
+    oldest_closed: bool
+    row: int
+    """The last durable journal row as the listing began; what closed later is not in it."""
+    hidden: Set[str]
+    """Generations that the page leaves out: deleted, or known better in memory."""
+
+
+def info_from_row(row: Sequence[Any]) -> StreamInfo:
+    """A stream from a row of SELECT_STREAM. Raises ValueError for an unknown ending."""
+    ending = None
+    if row[8] is not None:
+        ending = Ending(EndingKind(row[8]), row[9], row[10], row[11])
+    _, name, generation, content_type, created, source, last_seq, size, *_ = row
+    return StreamInfo(name, generation, content_type, created, source, last_seq, size, ending)
+
+
+class Reader:
+    """Reads what is committed. Its methods may be called from several threads at once."""
+
+    def __init__(self, path: Path, connector: Callable[[str], sqlite3.Connection]) -> None:
+        self._uri = path.absolute().as_uri() + "?mode=rw"
+        self._connector = connector
+        self._idle: list[sqlite3.Connection] = []
+
+    def read(self, generation: str, after: int, limit: int) -> list[Event]:
+        """Events from segments, at least one if there is any.
+
+        Raises NotFound, or StoreUnavailable where the disk or a segment is damaged.
+        """
+        with self._snapshot() as connection:
+            found = connection.execute(
+                "SELECT id FROM streams WHERE generation = ?", (generation,)
+            ).fetchone()
+            if found is None:
+                raise NotFound("There is no such stream.")
+            return _read_segments(connection, found[0], after, limit)
+
+    def find(self, name: str) -> list[StreamInfo]:
+        """The streams of that name: none, one, or two while a deletion is not committed."""
+        with self._snapshot() as connection:
+            rows = connection.execute(SELECT_STREAM + "WHERE name = ?", (name,))
+            return [info_from_row(row) for row in rows]
+
+    def list(self, query: Query) -> Page:
+        """Closed streams of a prefix, and what they amount to."""
+        with self._snapshot() as connection:
+            streams = _page(connection, query)
+            count, size = _totals(connection, query)
+            return Page(streams, count, size)
+
+    def close(self) -> None:
+        """Close the connections. No query may be running."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.pop() if self._idle else self._connect()
+        except IndexError:  # another thread was faster
+            connection = self._connect()
+        except sqlite3.Error as error:
+            raise _unreadable() from error
+        try:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        except NotFound:
+            connection.execute("COMMIT")
+            self._idle.append(connection)
+            raise
+        except (sqlite3.Error, DamagedBlobError, ValueError) as error:
+            connection.close()
+            raise _unreadable() from error
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._connector(self._uri)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA temp_store = MEMORY")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _unreadable() -> StoreUnavailable:
+    return StoreUnavailable("The store could not read this part of its data.")
+
+
+def _read_segments(
+    connection: sqlite3.Connection, stream: int, after: int, limit: int
+) -> list[Event]:
+    found: list[Event] = []
+    size = 0
+    rows = connection.execute(
+        "SELECT crc, data FROM segments WHERE stream = ? AND last_seq > ? ORDER BY last_seq",
+        (stream, after),
+    )
+    for crc, data in rows:
+        found += extract(verify(data, crc), stream, after)
+        size += len(data)
+        if size >= limit:
+            break
+    rows.close()
+    return take(found, 0, limit)
+
+
+def _page(connection: sqlite3.Connection, query: Query) -> list[StreamInfo]:
+    order = "ending_time, generation" if query.oldest_closed else "generation DESC"
+    rows = connection.execute(
+        SELECT_STREAM + "WHERE closed_in <= ? AND name >= ? AND name < ?"
+        f" AND generation < ? ORDER BY {order}",
+        (query.row, query.prefix, query.prefix + _LAST, query.before or _LAST),
+    )
+    found: list[StreamInfo] = []
+    for row in rows:
+        if len(found) >= query.limit:
+            break
+        if row[2] not in query.hidden:
+            found.append(info_from_row(row))
+    rows.close()
+    return found
+
+
+def _totals(connection: sqlite3.Connection, query: Query) -> tuple[int, int]:
+    values = (query.row, query.prefix, query.prefix + _LAST)
+    count, size = connection.execute(
+        "SELECT count(*), ifnull(sum(size), 0) FROM streams"
+        " WHERE closed_in <= ? AND name >= ? AND name < ?",
+        values,
+    ).fetchone()
+    for generation in query.hidden:
+        hidden = connection.execute(
+            "SELECT size FROM streams"
+            " WHERE closed_in <= ? AND name >= ? AND name < ? AND generation = ?",
+            (*values, generation),
+        ).fetchone()
+        if hidden is not None:
+            count, size = count - 1, size - hidden[0]
+    return count, size

@@ -1,0 +1,155 @@
+"""The SQLite store's schema, and what is checked before a file is taken for a store.
+
+`journal`    one row per commit: the events of that commit, in the order in which they arrived
+`segments`   the events of one stream laid together; see ``segments``
+`streams`    one row per stream. An open stream's `last_seq` and `size` count what is in its
+             segments; the journal has the rest. `closed_in` is the journal row in which the
+             stream closed: a listing that began after row N ignores what closed later than N.
+
+The schema grows by migrations, a list that is only ever appended to; ``PRAGMA user_version``
+counts those that a file has seen. Each runs in a transaction of its own.
+
+Nothing is written before everything was checked, and the checks use a read-only connection,
+so that a file of a newer version or a damaged one stays as it is, its write-ahead log too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from tailrace.errors import StoreCorrupt, StoreTooNew
+
+Migration: TypeAlias = Sequence[str]
+"""The statements of one step."""
+
+# "Tail" in ASCII. It tells a store of ours from any other SQLite file before we write to it.
+APPLICATION_ID: Final = 0x5461696C
+_MAGIC: Final = b"SQLite format 3\0"
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    (
+        """
+        CREATE TABLE streams (
+            id           INTEGER PRIMARY KEY,
+            generation   TEXT NOT NULL UNIQUE,
+            name         TEXT NOT NULL,
+            content_type TEXT NOT NULL,
+            source       TEXT NOT NULL,
+            created      INTEGER NOT NULL,
+            last_seq     INTEGER NOT NULL,
+            size         INTEGER NOT NULL,
+            ending       TEXT,
+            reason       TEXT,
+            ending_seq   INTEGER,
+            ending_time  INTEGER,
+            closed_in    INTEGER
+        ) STRICT
+        """,
+        # Finds a name, and adds up a prefix without touching the table.
+        "CREATE INDEX streams_by_name ON streams (name, closed_in, size)",
+        # Partial, so that each costs what it serves: recovery and retention.
+        "CREATE INDEX streams_open ON streams (id) WHERE closed_in IS NULL",
+        """
+        CREATE INDEX streams_by_ending ON streams (ending_time, generation)
+            WHERE closed_in IS NOT NULL
+        """,
+        "CREATE TABLE journal (id INTEGER PRIMARY KEY, crc INTEGER NOT NULL, data BLOB) STRICT",
+        # A rowid table with an index: rows of 256 KiB inside the index's own tree would make
+        # every descent read them.
+        """
+        CREATE TABLE segments (
+            id       INTEGER PRIMARY KEY,
+            stream   INTEGER NOT NULL,
+            last_seq INTEGER NOT NULL,
+            crc      INTEGER NOT NULL,
+            data     BLOB NOT NULL
+        ) STRICT
+        """,
+        "CREATE UNIQUE INDEX segments_by_place ON segments (stream, last_seq)",
+    ),
+)
+
+# A whole check reads the whole file, at some 500 MB/s from a cold disk: it may cost a start
+# 30 ms as a rule, and half a second after a crash. Beyond that it would keep the server from
+# coming back; damage is then found where it is read (checksums, SQLite's own consistency
+# checks), and is an error of that read only.
+CHECK_BYTES_CLEAN: Final = 16 * 1024 * 1024
+CHECK_BYTES_CRASHED: Final = 256 * 1024 * 1024
+
+# SQLite's primary result codes for a file that is not what it should be.
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def primary_code(error: BaseException) -> int:
+    """The low byte of SQLite's result code, which names the kind; 0 if there is none."""
+    code: int = getattr(error, "sqlite_errorcode", 0) or 0
+    return code & 0xFF
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite says that the file itself is broken."""
+    return primary_code(error) in _DAMAGE
+
+
+def check_header(path: Path) -> None:
+    """Raise StoreCorrupt if there is a file that SQLite could not have written."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise corrupt(path, "it is no SQLite database")
+
+
+def check(
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS
+) -> None:
+    """Raise StoreTooNew or StoreCorrupt unless this file can be used or migrated."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and (tables or version):
+        raise corrupt(path, "it is a SQLite database, but none of ours")
+    if version > len(migrations):
+        raise StoreTooNew(
+            f"The store {path} has schema {version}; this version knows {len(migrations)}. "
+            "Run a newer version, or name another store."
+        )
+    if path.stat().st_size <= _check_limit(path):
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise corrupt(path, " ".join(str(verdict).split()))
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring a checked file to the newest schema, step by step."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for number, statements in enumerate(migrations[version:], version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def corrupt(path: Path, how: str) -> StoreCorrupt:
+    """The error for a damaged file."""
+    return StoreCorrupt(
+        f"The store {path} is damaged ({how}); it was left as it is. "
+        "Restore it from a backup, or move it away to start with an empty one."
+    )
+
+
+def _check_limit(path: Path) -> int:
+    # Whoever closes the last connection in good order removes the log; a log with content is
+    # what a crash leaves behind. So the file system keeps the "closed cleanly" flag for us.
+    log = path.with_name(path.name + "-wal")
+    crashed = log.exists() and log.stat().st_size > 0
+    return CHECK_BYTES_CRASHED if crashed else CHECK_BYTES_CLEAN

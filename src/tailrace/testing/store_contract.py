@@ -1,0 +1,583 @@
+"""The rules that every store keeps, as tests to inherit.
+
+    class TestMyStore(StoreContract):
+        def make_store(self) -> Store:
+            return MyStore(...)
+
+Each test gets a fresh store from ``make_store``. A store that outlives its process also sets
+``persistent`` and, in ``reopen``, makes another store on the medium of one that was closed.
+Collected by pytest as it is; nothing here imports pytest.
+
+``compare`` runs a list of steps against a store and against a dict, and checks that nobody
+can tell them apart: feed it what a property-testing library makes up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeAlias, TypeVar
+
+from tailrace.contracts import Append, Change, Create, Delete, Listing, Store
+from tailrace.errors import NotFound
+from tailrace.model import Ending, EndingKind, Event, StreamInfo, mint_generation
+
+# Larger than any test's stream but the one that is about large events.
+EVERYTHING = 1 << 30
+# A store that takes longer than this for one test is broken, not slow.
+DEADLINE_SECONDS = 60
+
+_Self = TypeVar("_Self", bound="StoreContract")
+Scenario: TypeAlias = Callable[[_Self, Store], Awaitable[None]]
+
+
+def scenario(test: Scenario[_Self]) -> Callable[[_Self], None]:
+    """Turn ``async def test(self, store)`` into a test that opens and closes a fresh store."""
+
+    def run(self: _Self) -> None:
+        async def main() -> None:
+            store = self.make_store()
+            assert await store.open() == []
+            try:
+                await asyncio.wait_for(test(self, store), DEADLINE_SECONDS)
+            finally:
+                await store.close()
+
+        asyncio.run(main())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+class Maker:
+    """Makes changes as the log makes them: generations ascend, events are numbered on."""
+
+    def __init__(self) -> None:
+        self._generation = ""
+        self._last: dict[str, int] = {}
+
+    def create(self, name: str, source: str = "", content_type: str = "text/plain") -> Create:
+        self._generation = mint_generation(1_700_000_000_000, self._generation, 12345)
+        self._last[self._generation] = 0
+        created = 1_700_000_000_000 + len(self._last)
+        return Create(StreamInfo(name, self._generation, content_type, created, source))
+
+    def append(
+        self, generation: str, *data: bytes, kind: str = "data", ending: EndingKind | None = None
+    ) -> Append:
+        last = self._last[generation]
+        events = [Event(last + n, 1000 + last + n, kind, d) for n, d in enumerate(data, 1)]
+        last += len(events)
+        if ending is None:
+            self._last[generation] = last
+            return Append(generation, events)
+        self._last[generation] = last + 1
+        return Append(generation, events, Ending(ending, "", last + 1, 5000 + last))
+
+
+async def settle(store: Store, *changes: Change) -> None:
+    """Write the changes and wait until they are durable."""
+    number = 0
+    for change in changes:
+        number = store.write(change)
+    await store.committed(number)
+
+
+async def read_all(
+    store: Store, generation: str, limit: int = EVERYTHING, after: int = 0
+) -> list[Event]:
+    """Read to the end, from place to place, as a cursor does."""
+    found: list[Event] = []
+    while batch := await store.read(generation, after, limit):
+        found += batch
+        after = batch[-1].seq
+    return found
+
+
+async def is_unknown(store: Store, generation: str) -> bool:
+    """Whether the store says that it has no such stream."""
+    try:
+        await store.read(generation, 0, 1)
+    except NotFound:
+        return True
+    return False
+
+
+class StoreContract:
+    """Inherit, and say how to make a store."""
+
+    persistent: ClassVar[bool] = False
+
+    def make_store(self) -> Store:
+        """A store on an empty medium, not opened."""
+        raise NotImplementedError
+
+    def reopen(self, store: Store) -> Store:
+        """Another store, not opened, on the medium of this one, which is closed."""
+        raise NotImplementedError
+
+    # --- writing and reading ------------------------------------------------------------------
+
+    @scenario
+    async def test_events_come_back_as_they_were_written(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        generation = create.info.generation
+        events = [
+            Event(1, 0, "data", b"plain"),
+            Event(2, 1_700_000_000_123, "data", b""),
+            Event(3, 1_700_000_000_123, "error", bytes(range(256))),
+            Event(4, 1 << 47, "größer\n", "\u2028\U0001f600".encode()),
+            Event(5, 1 << 47, "", b"\0\r\n"),
+        ]
+        await settle(store, create, Append(generation, events[:2]), Append(generation, events[2:]))
+        assert await read_all(store, generation) == events
+
+    @scenario
+    async def test_a_change_is_seen_from_the_moment_it_is_written(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s", "relay")
+        generation = create.info.generation
+        store.write(create)
+        assert await store.find("s") == create.info
+        assert await store.read(generation, 0, EVERYTHING) == []
+        append = maker.append(generation, b"one", b"two")
+        store.write(append)
+        assert await store.read(generation, 0, EVERYTHING) == append.events
+        assert await store.find("s") == create.info.grown(2, 6)
+
+    @scenario
+    async def test_an_append_with_an_ending_is_seen_whole(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        generation = create.info.generation
+        append = maker.append(generation, b"a", b"b", ending=EndingKind.COMPLETED)
+        assert append.ending is not None
+        store.write(create)
+        store.write(append)
+        assert await store.find("s") == create.info.grown(2, 2).ended(append.ending)
+        assert await read_all(store, generation) == append.events
+
+    @scenario
+    async def test_numbers_ascend_and_each_can_be_waited_for(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        numbers = [store.write(create)]
+        for n in range(20):
+            numbers.append(store.write(maker.append(create.info.generation, b"%d" % n)))
+        assert numbers == sorted(set(numbers))
+        await asyncio.gather(*(store.committed(number) for number in reversed(numbers)))
+        await store.committed(numbers[0])
+        assert store.health().uncommitted == 0
+        assert store.health().failure == ""
+
+    @scenario
+    async def test_waiting_can_be_given_up_without_harm_to_others(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        number = store.write(create)
+        impatient = asyncio.ensure_future(store.committed(number))
+        patient = asyncio.ensure_future(store.committed(number))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await patient
+        assert await store.find("s") == create.info
+
+    @scenario
+    async def test_a_read_keeps_its_limit_but_gives_one_event_at_least(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        generation = create.info.generation
+        append = maker.append(generation, b"x" * 10, b"y" * 10, b"z" * 10)
+        for stage in ("new", "closed"):
+            if stage == "new":
+                await settle(store, create, append)
+            else:
+                await settle(store, maker.append(generation, ending=EndingKind.COMPLETED))
+            for limit, most in ((1, 1), (10, 1), (19, 1), (20, 2), (29, 2), (30, 3)):
+                found = await store.read(generation, 0, limit)
+                assert 1 <= len(found) <= most, (stage, limit)
+                assert found == append.events[: len(found)]
+
+    @scenario
+    async def test_any_place_and_limit_leads_through_the_same_events(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        generation = create.info.generation
+        append = maker.append(generation, *(b"%d" % n * (n % 7) for n in range(50)))
+        await settle(store, create, append)
+        for closed in (False, True):
+            if closed:
+                await settle(store, maker.append(generation, ending=EndingKind.CUT))
+            for after in range(51):
+                found = await read_all(store, generation, limit=5, after=after)
+                assert found == append.events[after:]
+            assert await store.read(generation, 50, 1) == []
+            assert await store.read(generation, 51, 1) == []
+            assert await store.read(generation, 10**15, 1) == []
+
+    @scenario
+    async def test_an_event_of_ten_megabytes_is_kept(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        generation = create.info.generation
+        large = bytes(range(256)) * (10_000_000 // 256)
+        appends = [maker.append(generation, b"before", large, b"after")]
+        appends.append(maker.append(generation, large, ending=EndingKind.COMPLETED))
+        await settle(store, create, *appends)
+        found = await read_all(store, generation, limit=65536)
+        assert [event.data for event in found] == [b"before", large, b"after", large]
+
+    @scenario
+    async def test_every_ending_is_kept(self, store: Store) -> None:
+        maker = Maker()
+        expected = {}
+        for kind in EndingKind:
+            create = maker.create(kind.value)
+            ending = Ending(kind, f"because {kind} – ü", 7, 1 << 46)
+            await settle(store, create, Append(create.info.generation, [], ending))
+            expected[kind.value] = create.info.ended(ending)
+        for name, info in expected.items():
+            assert await store.find(name) == info
+            assert await store.read(info.generation, 0, 1) == []
+
+    @scenario
+    async def test_what_is_not_there_is_said_to_be_missing(self, store: Store) -> None:
+        stranger = mint_generation(1, "", 1)
+        assert await store.find("nobody") is None
+        assert await is_unknown(store, stranger)
+        assert await store.list("") == Listing([], 0, 0)
+
+    # --- listing ------------------------------------------------------------------------------
+
+    @scenario
+    async def test_a_listing_is_newest_first_and_paged(self, store: Store) -> None:
+        maker = Maker()
+        infos = []
+        for n in range(25):
+            create = maker.create(f"chat/{n}")
+            append = maker.append(create.info.generation, b"x" * n)
+            store.write(create)
+            number = store.write(append)
+            infos.append(create.info.grown(1, n))
+            if n % 2:
+                ended = maker.append(create.info.generation, ending=EndingKind.COMPLETED)
+                number = store.write(ended)
+                assert ended.ending is not None
+                infos[-1] = infos[-1].ended(ended.ending)
+            if n % 5 == 0:
+                await store.committed(number)
+        infos.reverse()
+        before, found = "", []
+        while True:
+            page = await store.list("chat/", before=before, limit=4)
+            assert (page.total_streams, page.total_size) == (25, sum(range(25)))
+            if not page.streams:
+                break
+            assert len(page.streams) <= 4
+            found += page.streams
+            before = page.streams[-1].generation
+        assert found == infos
+
+    @scenario
+    async def test_a_prefix_is_matched_byte_for_byte(self, store: Store) -> None:
+        maker = Maker()
+        names = ["chat", "chat/", "chat/a", "chat/é", "chat0", "Chat/a", "cha", "x%_*?", "x%y"]
+        for name in names:
+            create = maker.create(name)
+            closing = maker.append(create.info.generation, b"1", ending=EndingKind.COMPLETED)
+            await settle(store, create, closing)
+        await settle(store, maker.create("chat/open"))
+        for prefix in ("", "c", "chat", "chat/", "chat/a", "x%", "x%_", "z"):
+            page = await store.list(prefix)
+            expected = {name for name in [*names, "chat/open"] if name.startswith(prefix)}
+            assert {info.name for info in page.streams} == expected
+            assert page.total_streams == len(expected)
+            assert page.total_size == len(expected - {"chat/open"})
+
+    @scenario
+    async def test_the_longest_closed_come_first_when_asked_for(self, store: Store) -> None:
+        maker = Maker()
+        creates = [maker.create(f"chat/{n}") for n in range(6)]
+        await settle(store, *creates)
+        order = [3, 0, 5, 1]
+        for time, n in enumerate(order, 100):
+            ending = Ending(EndingKind.COMPLETED, "", 1, time)
+            await settle(store, Append(creates[n].info.generation, [], ending))
+        page = await store.list("chat/", oldest_closed=True)
+        assert [info.name for info in page.streams] == [f"chat/{n}" for n in order]
+        assert page.total_streams == 6
+        page = await store.list("chat/", oldest_closed=True, limit=2)
+        assert [info.name for info in page.streams] == ["chat/3", "chat/0"]
+
+    # --- deleting -----------------------------------------------------------------------------
+
+    @scenario
+    async def test_a_deleted_stream_is_gone_at_once(self, store: Store) -> None:
+        maker = Maker()
+        for state in ("unwritten", "open", "closed"):
+            create = maker.create(state)
+            generation = create.info.generation
+            changes: list[Change] = [create, maker.append(generation, b"secret")]
+            if state == "closed":
+                changes.append(maker.append(generation, ending=EndingKind.COMPLETED))
+            if state == "unwritten":
+                for change in changes:
+                    store.write(change)
+            else:
+                await settle(store, *changes)
+            number = store.write(Delete(generation))
+            for _ in range(2):
+                assert await store.find(state) is None
+                assert await is_unknown(store, generation)
+                assert await store.list("") == Listing([], 0, 0)
+                await store.committed(number)
+
+    @scenario
+    async def test_a_name_made_again_is_another_stream(self, store: Store) -> None:
+        maker = Maker()
+        older = ""
+        for n in range(4):
+            create = maker.create("again")
+            generation = create.info.generation
+            assert generation > older
+            append = maker.append(generation, b"%d" % n)
+            store.write(create)
+            number = store.write(append)
+            if n % 2:
+                store.write(maker.append(generation, ending=EndingKind.COMPLETED))
+                await store.committed(number)
+            assert await read_all(store, generation) == append.events
+            if older:
+                assert await is_unknown(store, older)
+            found = await store.find("again")
+            assert found is not None
+            assert found.generation == generation
+            assert (await store.list("again")).total_streams == 1
+            store.write(Delete(generation))
+            older = generation
+
+    @scenario
+    async def test_deleting_what_is_not_there_changes_nothing(self, store: Store) -> None:
+        maker = Maker()
+        create = maker.create("s")
+        await settle(store, create, Delete(mint_generation(1, "", 1)))
+        assert (await store.list("")).streams == [create.info]
+
+    @scenario
+    async def test_a_reader_beside_a_delete_gets_no_hole(self, store: Store) -> None:
+        maker = Maker()
+        for n in range(20):
+            create = maker.create(f"s{n}")
+            generation = create.info.generation
+            append = maker.append(generation, *(b"%d" % i for i in range(100)))
+            closing = maker.append(generation, ending=EndingKind.COMPLETED)
+            await settle(store, create, append, closing)
+            readings = [
+                asyncio.ensure_future(read_all(store, generation, limit=10)) for _ in range(5)
+            ]
+            await asyncio.sleep(0.0005 * (n % 4))
+            await settle(store, Delete(generation))
+            for result in await asyncio.gather(*readings, return_exceptions=True):
+                assert isinstance(result, NotFound) or result == append.events
+
+    # --- together -----------------------------------------------------------------------------
+
+    @scenario
+    async def test_many_streams_grow_side_by_side_under_their_readers(self, store: Store) -> None:
+        maker = Maker()
+        creates = [maker.create(f"s{n}") for n in range(40)]
+        generations = [create.info.generation for create in creates]
+        for create in creates:
+            store.write(create)
+        written: dict[str, list[Event]] = {generation: [] for generation in generations}
+
+        async def follow(generation: str) -> list[Event]:
+            found: list[Event] = []
+            while len(found) < 30:
+                after = found[-1].seq if found else 0
+                found += await store.read(generation, after, 4000)
+                await asyncio.sleep(0)
+            return found
+
+        async def produce(generation: str) -> None:
+            for n in range(10):
+                append = maker.append(generation, b"%d" % n, b"x" * 997 * n, b"")
+                number = store.write(append)
+                written[generation] += append.events
+                if n % 3 == 0:
+                    await store.committed(number)
+                await asyncio.sleep(0)
+            store.write(maker.append(generation, ending=EndingKind.COMPLETED))
+
+        followers = [asyncio.ensure_future(follow(g)) for g in generations]
+        await asyncio.gather(*(produce(generation) for generation in generations))
+        assert await asyncio.gather(*followers) == [written[g] for g in generations]
+        for generation in generations:
+            assert await read_all(store, generation, limit=5000) == written[generation]
+
+    # --- stores that outlive their process ------------------------------------------------------
+
+    def test_what_was_committed_is_there_after_reopening(self) -> None:
+        if self.persistent:
+            asyncio.run(self._reopened())
+
+    async def _reopened(self) -> None:
+        maker = Maker()
+        store = self.make_store()
+        await store.open()
+        creates = {
+            name: maker.create(name, source)
+            for name, source in (("open", ""), ("sourced", "relay"), ("closed", "relay"))
+        }
+        gone = maker.create("gone", "relay")
+        generation = {name: create.info.generation for name, create in creates.items()}
+        written = {name: [maker.append(g, b"a", b"b" * 1000)] for name, g in generation.items()}
+        for change in (*creates.values(), gone, *(a for (a,) in written.values())):
+            store.write(change)
+        store.write(maker.append(generation["closed"], ending=EndingKind.FAILED))
+        store.write(Delete(gone.info.generation))
+        before = await store.list("")
+        await store.close()
+
+        for _ in range(2):
+            store = self.reopen(store)
+            unfinished = await store.open()
+            assert [info.name for info in unfinished] == ["sourced"]
+            assert unfinished[0].last_seq == written["sourced"][-1].events[-1].seq
+            assert await store.list("") == before
+            for name, appends in written.items():
+                events = [event for append in appends for event in append.events]
+                assert await read_all(store, generation[name]) == events
+            assert await is_unknown(store, gone.info.generation)
+            for name in ("open", "sourced"):
+                written[name].append(maker.append(generation[name], b"more"))
+                store.write(written[name][-1])
+            before = await store.list("")
+            await store.close()
+
+
+# --- a store against a dict -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. ``stream`` picks among those made so far, whatever became of them."""
+
+    verb: str
+    """create, append, close, delete, commit, yield, read, find, list, oldest or reopen."""
+    stream: int = 0
+    sizes: Sequence[int] = ()
+    after: int = 0
+    limit: int = 1
+
+
+class Model:
+    """What a store is, if nothing could ever go wrong."""
+
+    def __init__(self) -> None:
+        self.maker = Maker()
+        self.made: list[StreamInfo] = []
+        self.infos: dict[str, StreamInfo] = {}
+        self.events: dict[str, list[Event]] = {}
+
+    def change(self, step: Step) -> Change | None:
+        """The change that a step makes, already applied here; None where it makes none."""
+        if step.verb == "create":
+            return self._create(f"n{step.stream % 3}/{step.stream}")
+        if not self.made:
+            return None
+        generation = self.made[step.stream % len(self.made)].generation
+        info = self.infos.get(generation)
+        if step.verb == "delete":
+            self.infos.pop(generation, None)
+            return Delete(generation)
+        if info is None or info.ending is not None:
+            return None
+        data = [bytes([n % 256]) * size for n, size in enumerate(step.sizes)]
+        ending = EndingKind.COMPLETED if step.verb == "close" else None
+        append = self.maker.append(generation, *data, ending=ending)
+        self.events[generation] += append.events
+        grown = info.grown(len(data), sum(map(len, data)))
+        self.infos[generation] = replace(grown, ending=append.ending)
+        return append
+
+    def _create(self, name: str) -> Create | None:
+        if any(info.name == name for info in self.infos.values()):
+            return None
+        create = self.maker.create(name, "relay")
+        self.made.append(create.info)
+        self.infos[create.info.generation] = create.info
+        self.events[create.info.generation] = []
+        return create
+
+    def list(self, prefix: str, limit: int, *, oldest: bool) -> Listing:
+        """What the store's ``list`` has to say."""
+        infos = [info for info in self.infos.values() if info.name.startswith(prefix)]
+        if oldest:
+            closed = [i for i in infos if i.ending is not None]
+            page = sorted(closed, key=lambda i: (i.ending.time if i.ending else 0, i.generation))
+        else:
+            page = sorted(infos, key=lambda info: info.generation, reverse=True)
+        return Listing(page[:limit], len(infos), sum(info.size for info in infos))
+
+
+async def compare(contract: StoreContract, steps: Sequence[Step]) -> None:
+    """Take the steps with a store of the contract's and with a dict; they must agree."""
+    model, store = Model(), contract.make_store()
+    await store.open()
+    number = 0
+    try:
+        for step in steps:
+            if step.verb == "reopen" and contract.persistent:
+                await store.close()
+                store = contract.reopen(store)
+                unfinished = {info for info in await store.open()}
+                assert unfinished == {i for i in model.infos.values() if i.ending is None}
+                number = 0
+            elif step.verb == "commit":
+                await store.committed(number)
+            elif step.verb == "yield":
+                await asyncio.sleep(0.001 * step.limit)
+            elif step.verb in {"create", "append", "close", "delete"}:
+                change = model.change(step)
+                number = number if change is None else store.write(change)
+            else:
+                await _ask(store, model, step)
+        for info in model.made:
+            await _ask_for_events(store, model, info.generation, 0, 1000)
+        assert await store.list("") == model.list("", 100, oldest=False)
+    finally:
+        await store.close()
+
+
+async def _ask(store: Store, model: Model, step: Step) -> None:
+    prefix = ("", "n", "n0/", "n1/", "x")[step.after % 5]
+    if step.verb == "list":
+        expected = model.list(prefix, step.limit, oldest=False)
+        assert await store.list(prefix, limit=step.limit) == expected
+    elif step.verb == "oldest":
+        expected = model.list(prefix, step.limit, oldest=True)
+        assert await store.list(prefix, limit=step.limit, oldest_closed=True) == expected
+    elif model.made:
+        info = model.made[step.stream % len(model.made)]
+        if step.verb == "find":
+            alive = [i for i in model.infos.values() if i.name == info.name]
+            assert await store.find(info.name) == (alive[0] if alive else None)
+        elif step.verb == "read":
+            await _ask_for_events(store, model, info.generation, step.after, step.limit)
+
+
+async def _ask_for_events(
+    store: Store, model: Model, generation: str, after: int, limit: int
+) -> None:
+    if generation not in model.infos:
+        assert await is_unknown(store, generation)
+        return
+    expected = [event for event in model.events[generation] if event.seq > after]
+    first = await store.read(generation, after, limit)
+    assert first == expected[: len(first)]
+    assert bool(first) == bool(expected)
+    assert len(first) <= 1 or sum(len(event.data) for event in first) <= limit
+    assert await read_all(store, generation, limit, after) == expected

@@ -1,0 +1,232 @@
+"""One request and its response: ``contracts.Call`` over a connection.
+
+Bytes go from ``received`` through the parser to the receiver by plain calls. What the parser
+gave and the receiver did not take yet is *held*: the body's bytes that came with the head, and
+those that were already read when the receiver paused (one read of the loop at most, 256 KiB).
+The outcome is held behind them in the same way, so that a receiver, paused or not, sees every
+byte and then the end, once.
+
+    who closes or returns the connection      when
+    _finish                                   whole, cut, a clock, cancel: always here
+
+The connection is let go as soon as the outcome is known, before the receiver hears of it: a
+receiver that cancels when it sees the answer's last event therefore leaves the connection to
+the next exchange where the body's end came in the same read, and closes it where it did not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tailrace.contracts import BodyEnd, Headers, Receiver
+from tailrace.errors import UpstreamBroken, UpstreamUnreachable
+from tailrace.upstream.clocks import Clocks, ran_out
+from tailrace.upstream.connection import Connection
+from tailrace.upstream.response import ResponseParser
+
+
+class Exchange:
+    """Sends one request on an idle connection and takes its response.
+
+    ``ends_at`` is when the total clock runs out (loop time); ``release`` takes the connection
+    back when it may carry another exchange.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        peer: str,
+        clocks: Clocks,
+        ends_at: float,
+        release: Callable[[Connection], None],
+    ) -> None:
+        self._connection = connection
+        self._peer = peer
+        self._clocks = clocks
+        self._release = release
+        self._loop = connection.loop
+        self._parser = ResponseParser()
+        self._head_came: asyncio.Future[None] = self._loop.create_future()
+        self._receiver: Receiver | None = None
+        self._held = b""
+        self._outcome: BodyEnd | None = None
+        self._paused = True
+        self._handing_over = False
+        self._over = False
+        """The receiver was told the end, or wants to hear nothing more."""
+        self._heard_at = 0.0
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._total_timer = self._loop.call_at(ends_at, self._stop, BodyEnd.OVERTIME)
+
+    async def ask(self, message: bytes) -> None:
+        """Send the request and wait for the response's head; at most once.
+
+        Raises UpstreamUnreachable where the connection ended without one byte of an answer,
+        UpstreamBroken where what came is not the head of one.
+        """
+        self._connection.carry(self, message)
+        await self._head_came
+
+    # --- Call ---
+
+    @property
+    def status(self) -> int:
+        return self._parser.head.status if self._parser.head else 0
+
+    @property
+    def headers(self) -> Headers:
+        return self._parser.head.headers if self._parser.head else ()
+
+    def stream(self, receiver: Receiver) -> None:
+        """As in the contract. What is held is handed over before this returns."""
+        self._receiver = receiver
+        self.resume()
+
+    async def read(self, limit: int) -> bytes:
+        """As in the contract."""
+        collector = _Collector(limit, self._loop.create_future())
+        self.stream(collector)
+        try:
+            how = await collector.done
+        finally:
+            self.cancel()
+        if how is BodyEnd.CUT:
+            raise UpstreamBroken(f"{self._peer} broke off in the middle of its answer.")
+        if how is BodyEnd.SILENT:
+            raise ran_out("silence", self._clocks.silence, self._peer)
+        if how is BodyEnd.OVERTIME:
+            raise ran_out("total", self._clocks.total, self._peer)
+        return collector.body
+
+    def pause(self) -> None:
+        """As in the contract. While paused, the receiver does not hear of the end, either."""
+        self._paused = True
+        if self._outcome is None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """As in the contract. What is held is handed over before this returns."""
+        self._paused = False
+        self._hand_over()
+        if not self._paused and self._outcome is None:
+            self._connection.resume()
+            self._heard_at = self._loop.time()
+            if self._silence_timer is None:
+                self._wait_for_silence()
+
+    def cancel(self) -> None:
+        self._over = True
+        self._held = b""
+        self._finish(BodyEnd.CUT)
+
+    # --- Carried: called by the connection ---
+
+    def received(self, data: bytes) -> None:
+        parser = self._parser
+        body = parser.feed(data)
+        if body:
+            self._held = self._held + body if self._held else body
+        if parser.failure:
+            self._break_off(UpstreamBroken(f"{self._peer} {parser.failure}."))
+        elif parser.complete:
+            self._finish(BodyEnd.COMPLETE)
+        if self._receiver is not None:
+            self._heard_at = self._loop.time()
+            self._hand_over()
+        elif parser.head is not None and not self._head_came.done():
+            self._head_came.set_result(None)
+            if self._outcome is None:
+                self._connection.pause()
+
+    def lost(self, clean: bool) -> None:
+        if clean and self._parser.ends_with_connection:
+            self._finish(BodyEnd.COMPLETE)
+        elif self._parser.heard:
+            self._break_off(UpstreamBroken(f"{self._peer} broke off in the head of its answer."))
+        else:
+            self._break_off(
+                UpstreamUnreachable(f"{self._peer} closed the connection without an answer.")
+            )
+        self._hand_over()
+
+    # --- inside ---
+
+    def _break_off(self, error: Exception) -> None:
+        """The response ends here: an error where there is no head yet, else a cut body."""
+        if self._parser.head is None and not self._head_came.done():
+            self._head_came.set_exception(error)
+        self._finish(BodyEnd.CUT)
+
+    def _finish(self, outcome: BodyEnd) -> None:
+        """The outcome is known: let the connection go, to the pool or for good. Idempotent."""
+        if self._outcome is not None:
+            return
+        self._outcome = outcome
+        self._total_timer.cancel()
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+        if outcome is BodyEnd.COMPLETE and self._parser.reusable:
+            self._connection.put_down()
+            self._release(self._connection)
+        else:
+            self._connection.abort()
+
+    def _hand_over(self) -> None:
+        """Give what is held, then the outcome, as far as the receiver lets us.
+
+        The receiver may pause, resume or cancel from inside ``data``: the flag keeps a resume
+        from handing over the next piece inside the call for this one.
+        """
+        receiver = self._receiver
+        if receiver is None or self._handing_over:
+            return
+        self._handing_over = True
+        try:
+            while self._held and not self._paused:
+                chunk, self._held = self._held, b""
+                receiver.data(chunk)
+        finally:
+            self._handing_over = False
+        if self._outcome is not None and not self._paused and not self._over:
+            self._over = True
+            receiver.end(self._outcome)
+
+    def _stop(self, outcome: BodyEnd) -> None:
+        self._finish(outcome)
+        self._hand_over()
+
+    def _wait_for_silence(self) -> None:
+        """One timer per silence, not per chunk: when it fires it looks how long ago we heard."""
+        self._silence_timer = None
+        if self._paused:
+            return  # resume() begins anew
+        due = self._heard_at + self._clocks.silence
+        if due <= self._loop.time():
+            self._stop(BodyEnd.SILENT)
+        else:
+            self._silence_timer = self._loop.call_at(due, self._wait_for_silence)
+
+
+class _Collector:
+    """Takes a body into memory, up to a limit in bytes."""
+
+    def __init__(self, limit: int, done: asyncio.Future[BodyEnd]) -> None:
+        self.done = done
+        self._limit = limit
+        self._room = limit
+        self._chunks: list[bytes] = []
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self._chunks)[: self._limit]
+
+    def data(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._room -= len(chunk)
+        if self._room <= 0:
+            self.end(BodyEnd.COMPLETE)  # as far as anyone wants to know
+
+    def end(self, how: BodyEnd) -> None:
+        if not self.done.done():
+            self.done.set_result(how)

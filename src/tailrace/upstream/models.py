@@ -1,0 +1,59 @@
+"""Which model to name where nobody named one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Final
+
+from tailrace.contracts import Upstream, UpstreamRequest
+from tailrace.errors import UpstreamBroken, UpstreamRefused
+from tailrace.upstream.choice import is_openai
+
+# OpenAI lists dozens of models in no order of merit; this one is cheap, quick and a chat model.
+OPENAI_DEFAULT: Final = "gpt-4o-mini"
+# The longest list in the wild, a marketplace's, is some 700 KB.
+_LIST_LIMIT: Final = 8 * 1024 * 1024
+
+
+class DefaultModel:
+    """The configured model, or what the upstream lists first. ``configured`` may be empty."""
+
+    def __init__(self, upstream: Upstream, configured: str = "") -> None:
+        self._upstream = upstream
+        self._name = configured
+        self._asking = asyncio.Lock()
+        if not configured and is_openai(upstream.base_url):
+            self._name = OPENAI_DEFAULT
+
+    async def name(self) -> str:
+        """The model's name. The upstream is asked once; only a success is remembered.
+
+        Raises UpstreamError.
+        """
+        if not self._name:
+            async with self._asking:
+                self._name = self._name or await self._first_listed()
+        return self._name
+
+    async def _first_listed(self) -> str:
+        request = UpstreamRequest("GET", "/models", [(b"accept", b"application/json")])
+        call = await self._upstream.ask(request)
+        body = await call.read(_LIST_LIMIT)
+        if not 200 <= call.status < 300:
+            raise UpstreamRefused(
+                f"The upstream answered GET /models with {call.status}; name a model with --model."
+            )
+        model = _first_id(body)
+        if model is None:
+            raise UpstreamBroken("The upstream lists no models; name one with --model.")
+        return model
+
+
+def _first_id(body: bytes) -> str | None:
+    try:
+        listed: Any = json.loads(body)
+        model = listed["data"][0]["id"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return model if isinstance(model, str) and model else None

@@ -1,0 +1,63 @@
+"""A chat answer as the model's own API streams it, for official SDKs.
+
+Nothing here may be new to them: no ids, no types of ours, no ``[DONE]`` that the upstream did
+not send. openai-python raises JSONDecodeError on a block without data once it has seen an id,
+and on a lone ``retry`` or ``event``; so a heartbeat is a comment line without the blank line,
+and a farewell is an error, which every SDK surfaces. A stream that merely stops, none does.
+"""
+
+# ruff: noqa: ARG002 - a contract's methods are given what some views need and others don't.
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from tailrace.contracts import Closing
+from tailrace.model import DATA, Ending, EndingKind, Event
+from tailrace.wire.sse import encode_comment, encode_data
+
+# For endings that came without a reason of their own.
+_MESSAGES: Final[Mapping[EndingKind, str]] = MappingProxyType(
+    {
+        EndingKind.CANCELLED: "The answer was stopped.",
+        EndingKind.FAILED: "The answer failed.",
+        EndingKind.CUT: "The upstream's connection ended in the middle of the answer.",
+        EndingKind.STALLED: "The upstream fell silent in the middle of the answer.",
+        EndingKind.INTERRUPTED: "The server stopped in the middle of the answer.",
+        EndingKind.EXPIRED: "The answer is no longer kept.",
+    }
+)
+_FAREWELL: Final = "The server is going away before the answer ended; it may be read on later."
+
+
+class OpenaiView:
+    """Each ``data`` event byte for byte in a block of its own; other events do not show."""
+
+    name: Final = "openai"
+    media_type: Final = b"text/event-stream"
+    heartbeat: Final = encode_comment("ping")
+
+    def encode(self, generation: str, events: Sequence[Event]) -> bytes:
+        return b"".join(_block(event.data) for event in events if event.type == DATA)
+
+    def end(self, generation: str, ending: Ending) -> Closing:
+        """``[DONE]`` for a whole answer, else an error. Either way nothing is left to come."""
+        if ending.whole:
+            return Closing(_block(b"[DONE]"), whole=True)
+        return Closing(_error(ending.kind, ending.reason or _MESSAGES[ending.kind]), whole=True)
+
+    def farewell(self, retry: int) -> Closing:
+        """An error, for SDKs do not reconnect and would take the end for the answer's."""
+        return Closing(_error(EndingKind.INTERRUPTED, _FAREWELL), whole=False)
+
+
+def _block(data: bytes) -> bytes:
+    return encode_data(data) + b"\n"
+
+
+def _error(kind: EndingKind, message: str) -> bytes:
+    """A block in the shape of OpenAI's errors."""
+    error = {"message": message, "type": f"stream_{kind}", "code": kind, "param": None}
+    return _block(json.dumps({"error": error}, separators=(",", ":")).encode())

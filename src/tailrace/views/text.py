@@ -1,0 +1,49 @@
+"""The data alone. In this view there is no room for a word of ours."""
+
+# ruff: noqa: ARG002 - a contract's methods are given what some views need and others don't.
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from tailrace.contracts import Closing
+from tailrace.model import DATA, Ending, Event
+from tailrace.wire.chat import delta_text
+from tailrace.wire.media_type import essence, is_json
+
+
+class TextView:
+    """Chunks of a chat answer as their text; events of any other stream as they are.
+
+    Since nothing can be said in words, every ending but ``completed`` is told by a body that
+    HTTP calls incomplete.
+    """
+
+    name: Final = "text"
+    heartbeat: Final = b""
+
+    def __init__(self, content_type: str) -> None:
+        self.media_type: Final = _media_type(content_type)
+        self._text: Final[Callable[[bytes], bytes]] = delta_text if is_json(content_type) else bytes
+
+    def encode(self, generation: str, events: Sequence[Event]) -> bytes:
+        data: Iterable[bytes] = (event.data for event in events if event.type == DATA)
+        return b"".join(map(self._text, data))
+
+    def end(self, generation: str, ending: Ending) -> Closing:
+        return Closing(b"", whole=ending.whole)
+
+    def farewell(self, retry: int) -> Closing:
+        return Closing(b"", whole=False)
+
+
+def _media_type(content_type: str) -> bytes:
+    """``text/plain`` with the parameters of a text stream, since its bytes go out unchanged.
+
+    Not the stream's own type: whoever may append ``text/html`` could otherwise run scripts in
+    our origin.
+    """
+    _, _, parameters = content_type.partition(";")
+    if essence(content_type).startswith("text/") and parameters.strip():
+        return f"text/plain; {parameters.strip()}".encode()
+    return b"text/plain; charset=utf-8"

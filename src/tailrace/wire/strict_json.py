@@ -1,0 +1,97 @@
+"""JSON as RFC 8259 has it and no more, from bytes that strangers sent.
+
+The standard library's scanner is fast but lenient, and fails in ways of its own: it takes NaN
+and Infinity, forgets all but the last of equal members, refuses integers over 4300 digits,
+and runs out of stack at a nesting that depends on its caller's. Here each of these has one
+answer:
+
+    NaN, Infinity         not JSON
+    equal member names    all are kept: an object is a tuple of (name, value) pairs
+    numbers               floats: nobody who reads through here needs one's exact value
+    bytes that are no     part of the text, each as one lone surrogate U+DC80..U+DCFF (PEP 383),
+    UTF-8                 so that a reader can put whatever it likes in their place
+    nesting               up to MAX_DEPTH, whoever calls
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, NoReturn, TypeAlias
+
+Value: TypeAlias = "bool | float | str | list[Value] | Object | None"
+Object: TypeAlias = "tuple[tuple[str, Value], ...]"
+
+# What Go's encoding/json allows, so that the two agree on every document (go.dev/issue/31789).
+MAX_DEPTH: Final = 10_000
+# Levels that are given to the scanner at once: far below the interpreter's limit of 1000 calls,
+# a good part of which may be in use already.
+_STEP: Final = 100
+_WHITESPACE: Final = " \t\n\r"
+# Strings are matched in order to be passed over: a bracket in one means nothing.
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
+class NotJson(ValueError):
+    """The bytes are not one JSON value, or nest too deeply."""
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise NotJson
+
+
+# parse_int=float also avoids the limit on digits: float() has none.
+_SCANNER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_int=float, parse_constant=_refuse)
+
+
+def loads(data: bytes) -> Value:
+    """The one JSON value that ``data`` spells. Raises NotJson, and nothing else."""
+    text = data.decode("utf-8", "surrogateescape").strip(_WHITESPACE)
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        return _scan_deep(text)
+    try:
+        return _scan(text)
+    except RecursionError:
+        return _scan_deep(text)
+
+
+def _scan(text: str) -> Value:
+    value: Value
+    try:
+        value, end = _SCANNER.raw_decode(text)
+    except ValueError:
+        raise NotJson from None
+    if end != len(text):
+        raise NotJson
+    return value
+
+
+def _scan_deep(text: str) -> Value:
+    """The same for any nesting: what lies deeper than _STEP levels is checked, not kept.
+
+    The text is cut so that each piece is one container with at most _STEP levels, in which a
+    ``null`` stands for every container that begins a further piece. ``null`` is part of no
+    longer token, so a piece is JSON exactly if it was with that container in its place.
+    """
+    depth = start = 0
+    pieces: list[list[str]] = [[]]
+    for match in _STRING_OR_BRACKET.finditer(text):
+        mark = match[0]
+        if mark in ("[", "{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise NotJson
+            if depth % _STEP == 0:
+                pieces[-1] += text[start : match.start()], "null"
+                pieces.append([])
+                start = match.start()
+        elif mark in ("]", "}"):
+            if depth == 0:
+                raise NotJson
+            if depth % _STEP == 0:
+                _scan("".join([*pieces.pop(), text[start : match.end()]]))
+                start = match.end()
+            depth -= 1
+    if depth:
+        raise NotJson
+    return _scan("".join([*pieces.pop(), text[start:]]))

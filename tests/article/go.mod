@@ -1,0 +1,3 @@
+module tailrace.test/article
+
+go 1.19
