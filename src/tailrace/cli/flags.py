@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NoReturn
 
 from tailrace.config import Row, rows
@@ -13,8 +15,26 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose refusal is a ConfigError of one line, as everybody else's is."""
 
     def error(self, message: str) -> NoReturn:
-        hint = f"try '{self.prog} --help'"
-        raise ConfigError(f"{message}; {hint}.")
+        raise ConfigError(f"{message} (see {self.prog} --help).")
+
+
+def parse(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """As ``parser.parse_args``, but what is unknown is named without its value.
+
+    argparse would repeat it, and whoever types ``--token`` types a secret behind it.
+    """
+    arguments, unknown = parser.parse_known_args(argv)
+    if not unknown:
+        return arguments
+    flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), "")
+    if not flag:
+        raise ConfigError("There is an argument that belongs to no flag.")
+    secret = next((row.env for row in rows() if row.secret and flag == _spelled(row.key)), "")
+    if secret:
+        raise ConfigError(f"There is no flag {flag}, because flags show; set {secret} instead.")
+    near = get_close_matches(flag, [row.flag for row in rows() if row.flag], n=1)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    raise ConfigError(f"There is no flag {flag}{hint}")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +52,10 @@ def given(arguments: argparse.Namespace) -> dict[str, str]:
     """The settings that stood on the command line, by key, as text."""
     values = vars(arguments)
     return {row.key: values[row.key] for row in rows() if row.flag and row.key in values}
+
+
+def _spelled(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def _add(group: argparse._ArgumentGroup, row: Row) -> None:

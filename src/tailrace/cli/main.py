@@ -21,8 +21,7 @@ _INTERRUPTED: Final = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 1 for a failure, 2 for a mistake in its use."""
     try:
-        arguments = _parser().parse_args(argv)
-        return _run(arguments)
+        return _run(flags.parse(_parser(), argv))
     except TailraceError as error:
         print(f"tailrace: {error}", file=sys.stderr)
         return _MISUSED if isinstance(error, ConfigError) else _FAILED
@@ -32,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Imported when it is wanted, so that --version and --help answer at once.
-    from tailrace.cli import serve  # noqa: PLC0415
+    from tailrace.cli.serve import run  # noqa: PLC0415
 
-    return serve.run(flags.given(arguments))
+    return run(flags.given(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     serve = commands.add_parser(
         "serve",
+        usage="tailrace serve [FLAG …]",
         help="relay a model's answers, keep them, and serve them again",
         description="Relay a model's answers, keep them, and serve them again. Each flag is also "
         "a TAILRACE_* variable and a key in the --config file.",

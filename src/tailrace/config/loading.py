@@ -95,7 +95,7 @@ def _parse_toml(text: str, file_name: str) -> dict[str, object]:
     for key in values:
         if key not in allowed:
             known = (row.key for row in rows() if row.in_file)
-            raise ConfigError(f"{file_name} has an unknown key {key!r}{_near(key, known)}.")
+            raise ConfigError(f"{file_name} has an unknown key {key!r}{_near(key, known)}")
         if not allowed[key].in_file:
             raise ConfigError(
                 f"{key} is not read from {file_name}; set {allowed[key].env} instead."
@@ -106,9 +106,9 @@ def _parse_toml(text: str, file_name: str) -> dict[str, object]:
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     known = [row.env for row in rows()]
     unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known]
-    return [f"{name} is no setting and was ignored{_near(name, known)}." for name in unknown]
+    return [f"{name} is no setting and was ignored{_near(name, known)}" for name in unknown]
 
 
 def _near(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0]!r}?" if near else "."
