@@ -36,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return run(flags.given(arguments))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> flags.Parser:
     parser = flags.Parser(
         prog="tailrace",
         description="A streaming-output server: what takes time to appear is kept as a log, and "

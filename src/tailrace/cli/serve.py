@@ -21,9 +21,8 @@ from platformdirs import user_data_dir
 from tailrace.cli import listener, runner
 from tailrace.cli.console import say, warn
 from tailrace.cli.signals import stop_on_signals
-from tailrace.cli.upstream import open_upstream
+from tailrace.cli.upstream import Opened, open_upstream
 from tailrace.config import Settings, config_file, load
-from tailrace.contracts import Upstream
 from tailrace.errors import ConfigError
 from tailrace.server.access_log import AccessLog
 from tailrace.server.assembly import Assembly, assemble
@@ -115,20 +114,20 @@ async def _start(
     resources: AsyncExitStack,
 ) -> _Started:
     """Open everything; ``resources`` closes it, last opened first. Raises StartupError."""
-    upstream, default_model = await open_upstream(settings, environ, resources)
+    opened = await open_upstream(settings, environ, resources)
     url = _store_url(settings)
     assembly = assemble(
         settings,
         open_url(url, _store_options(settings)),
-        upstream,
-        default_model=default_model.name,
+        opened.upstream,
+        default_model=opened.default_model.name,
         bound_host=settings.host,
         port=listening.getsockname()[1],
         log=say,
     )
     await assembly.open()
     resources.push_async_callback(assembly.close)
-    return _Started(assembly, _where_to_look(settings, listener.url(listening), upstream, url))
+    return _Started(assembly, _where_to_look(settings, listener.url(listening), opened, url))
 
 
 def _store_url(settings: Settings) -> str:
@@ -146,14 +145,14 @@ def _store_options(settings: Settings) -> StoreOptions:
     )
 
 
-def _where_to_look(settings: Settings, url: str, upstream: Upstream, store: str) -> list[str]:
+def _where_to_look(settings: Settings, url: str, opened: Opened, store: str) -> list[str]:
     example = f"{url}/stream?content={quote(_EXAMPLE)}"
     lines = [
         f"Tailrace listens on {url}",
         f"  try       curl -N '{example}'",
         f"  health    {url}/health",
-        f"  upstream  {upstream.base_url}",
-        f"  model     {settings.model or 'the one the upstream lists first'}",
+        f"  upstream  {opened.upstream.base_url}",
+        f"  model     {opened.model_in_words}",
         f"  store     {store}",
     ]
     if settings.token:

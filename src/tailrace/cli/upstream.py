@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tailrace.cli.console import Progress, warn
 from tailrace.config import Settings
 from tailrace.errors import LocalModelError
 from tailrace.upstream import local
-from tailrace.upstream.choice import UpstreamChoice, choose_upstream
+from tailrace.upstream.choice import UpstreamChoice, choose_upstream, is_openai
 from tailrace.upstream.clocks import Clocks
 from tailrace.upstream.http_client import HttpUpstream
-from tailrace.upstream.models import DefaultModel
+from tailrace.upstream.models import OPENAI_DEFAULT, DefaultModel
 
 _WEIGHTS_SUFFIX: Final = ".gguf"
 
 
+class Opened(NamedTuple):
+    """An upstream, and what it is asked for where a request names no model."""
+
+    upstream: HttpUpstream
+    default_model: DefaultModel
+    model_in_words: str
+
+
 async def open_upstream(
     settings: Settings, environ: Mapping[str, str], resources: AsyncExitStack
-) -> tuple[HttpUpstream, DefaultModel]:
-    """The upstream and the model it is asked for by default; ``resources`` closes both.
+) -> Opened:
+    """The upstream that applies; ``resources`` closes it and what it runs on.
 
     Starts the local model where that is the choice, and waits for it. Raises ConfigError,
     UpstreamMissing or LocalModelError.
@@ -42,7 +50,8 @@ async def open_upstream(
     )
     upstream = HttpUpstream(base_url, api_key=api_key, clocks=clocks, environ=environ)
     resources.push_async_callback(upstream.close)
-    return upstream, DefaultModel(upstream, model)
+    unnamed = OPENAI_DEFAULT if is_openai(base_url) else "the first that the upstream lists"
+    return Opened(upstream, DefaultModel(upstream, model), model or unnamed)
 
 
 def _choose(settings: Settings, environ: Mapping[str, str]) -> UpstreamChoice:

@@ -1,0 +1,223 @@
+"""`tailrace serve` as its users run it: a process, its output, and clients over real sockets."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Long enough for a slow machine; nothing waits that long where all is well.
+WITHIN = 30.0
+
+
+class Server:
+    """One server process. Its standard output and error are in ``output``."""
+
+    def __init__(self, *flags: str, env: Mapping[str, str] | None = None) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("TAILRACE_", "OPENAI_"))}
+        self._lines: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tailrace", "serve", "--port", "0", *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**clean, **(env or {})},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            wait_for(lambda: self._listening() or self._process.poll() is not None)
+            match = self._listening()
+            assert match, f"the server did not start: {self.output}"
+        except BaseException:
+            self.kill()
+            raise
+        self.url = match[1]
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        self.host, self.port = host, int(port)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        self._lines.extend(self._process.stdout)
+
+    def _listening(self) -> re.Match[str] | None:
+        return re.search(r"listens on (http://\S+)", "".join(self._lines[:50]))
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def memory(self) -> int:
+        """Bytes of resident memory (Linux)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        match = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert match
+        return int(match[1]) * 1024
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def kill(self) -> int:
+        """SIGKILL: the server has no say in it."""
+        self._process.kill()
+        return self._ended()
+
+    def _ended(self) -> int:
+        code = self._process.wait(WITHIN)
+        self._reader.join(WITHIN)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return code
+
+
+@contextmanager
+def serving(
+    upstream: str,
+    data: Path,
+    *flags: str,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """A server in front of ``upstream`` with its data in ``data``, ended afterwards."""
+    server = Server("--upstream", upstream, "--model", "test-model", "--data", str(data), *flags,
+                    env=env)  # fmt: skip
+    try:
+        yield server
+    finally:
+        if server._process.returncode is None:
+            server.kill()
+
+
+def wait_for(condition: Callable[[], Any], within: float = WITHIN) -> None:
+    """Return once ``condition()`` is true; fail after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+class Body(NamedTuple):
+    """A response's body, and whether it came to its end or was cut."""
+
+    data: bytes
+    whole: bool
+
+
+@dataclass
+class Viewer:
+    """A raw HTTP/1.1 client of one request, which reads as much as it is told to."""
+
+    server: Server
+    method: str
+    target: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    status: int = field(default=0, init=False)
+    fields: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.socket = socket.create_connection((self.server.host, self.server.port), WITHIN)
+        self._buffer = b""
+        named = {name.lower() for name, _ in self.headers}
+        lines = [f"{self.method} {self.target} HTTP/1.1"]
+        if "host" not in named:
+            lines.append(f"Host: {self.server.host}:{self.server.port}")
+        if self.body:
+            lines.append(f"Content-Length: {len(self.body)}")
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        self.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + self.body)
+
+    def head(self) -> Viewer:
+        """Read the response's head."""
+        while b"\r\n\r\n" not in self._buffer:
+            self._more()
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        first, *rest = head.decode("latin-1").split("\r\n")
+        self.status = int(first.split()[1])
+        for line in rest:
+            name, _, value = line.partition(":")
+            self.fields[name.lower()] = value.strip()
+        return self
+
+    def _more(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise EOFError
+        self._buffer += data
+
+    def _line(self) -> bytes:
+        while b"\r\n" not in self._buffer:
+            self._more()
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
+
+    def _exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            self._more()
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
+    def chunk(self) -> bytes | None:
+        """The next chunk of a chunked body; None at its proper end; EOFError where it is cut."""
+        size = int(self._line().split(b";")[0], 16)
+        data = self._exactly(size)
+        self._line()
+        return data or None
+
+    def until(self, enough: Callable[[bytes], bool]) -> bytes:
+        """Read chunks until ``enough`` is true of all that has come."""
+        data = b""
+        while not enough(data):
+            piece = self.chunk()
+            assert piece is not None, f"the body ended: {data!r}"
+            data += piece
+        return data
+
+    def rest(self) -> Body:
+        """All that is to come."""
+        if "chunked" not in self.fields.get("transfer-encoding", ""):
+            return Body(self._exactly(int(self.fields.get("content-length", "0"))), True)
+        data = b""
+        try:
+            while (piece := self.chunk()) is not None:
+                data += piece
+        except (EOFError, ConnectionError):
+            return Body(data, False)
+        return Body(data, True)
+
+    def leave(self) -> None:
+        """Close the connection, whatever is under way."""
+        self.socket.close()
+
+    def __enter__(self) -> Viewer:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.leave()
+
+
+def get(server: Server, target: str, *headers: tuple[str, str]) -> Viewer:
+    """A GET whose response's head has been read."""
+    return Viewer(server, "GET", target, headers).head()
+
+
+def fetch(server: Server, target: str, *headers: tuple[str, str]) -> Body:
+    """A whole GET."""
+    with get(server, target, *headers) as viewer:
+        return viewer.rest()
