@@ -103,9 +103,7 @@ class House:
         stream = self.catalogue.create_secret("chat/", "text/plain", "feeder")
         return stream, Feeder(stream)
 
-    def follow(
-        self, stream: Stream, pipe: Pipe, seq: int = 0, view: str = "text"
-    ) -> Cursor:
+    def follow(self, stream: Stream, pipe: Pipe, seq: int = 0, view: str = "text") -> Cursor:
         cursor = self.catalogue.follow(stream, make_view(view, stream.content_type), pipe, seq)
         pipe.owner = cursor
         stream.attach(cursor)

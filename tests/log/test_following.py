@@ -103,10 +103,11 @@ def test_whatever_the_sizes_a_reader_gets_each_byte_once_and_in_order(
                 await asyncio.sleep(0)
             await until(lambda: whole.whole is not None)
             assert broken.data == whole.data
-            assert max(map(len, broken.writes)) <= SLICE
+            assert max(map(len, broken.writes), default=0) <= SLICE
             for index, size in enumerate(sizes):
-                expected = size if index >= start_at else 0
-                assert whole.data.count(bytes([97 + index]) * 1) >= expected
+                if view == "text":
+                    expected = size if index >= start_at else 0
+                    assert whole.data.count(bytes([97 + index])) == expected
 
     run(story())
 
@@ -352,7 +353,7 @@ def test_retention_takes_the_longest_closed_first_and_never_an_open_one() -> Non
                 source.feed(b"x" * 100)
                 streams.append((stream, source))
                 h.clock.now += 1
-            for stream, source in (streams[2], streams[0], streams[1]):
+            for _, source in (streams[2], streams[0], streams[1]):
                 source.stop(EndingKind.COMPLETED, "")
                 h.clock.now += 1
             gone = await h.catalogue.retire("chat/", age=10**6, size=250)
@@ -378,7 +379,7 @@ def test_a_stream_nobody_needs_is_not_kept_in_memory() -> None:
             source.stop(EndingKind.COMPLETED, "")
             await until(lambda: pipe.whole is True)
             pipe.owner = None
-            del stream, source, pipe
+            del stream, source
             await until(lambda: not h.catalogue.live())
             again = await h.catalogue.get(name)
             reader = Pipe()
@@ -395,9 +396,10 @@ def test_feeding_after_the_end_is_refused() -> None:
             stream, source = h.fed()
             source.stop(EndingKind.CUT, "")
             assert stream.ending is not None
-            for again in (lambda: Feeder(stream).feed(b"x"), lambda: stream.end(EndingKind.CUT)):
-                with pytest.raises(StreamIsClosed):
-                    again()
+            with pytest.raises(StreamIsClosed):
+                Feeder(stream).feed(b"x")
+            with pytest.raises(StreamIsClosed):
+                stream.end(EndingKind.FAILED)
             assert stream.ending.kind is EndingKind.CUT
 
     run(story())
