@@ -41,7 +41,7 @@ async def main() -> None:
     stop = asyncio.Event()
     listening = listener.listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    with stop_on_signals(stop.set):
+    with stop_on_signals(lambda signal: stop.set()):
         await runner.serve(
             Endless(sys.argv[1] == "obedient"),
             listening,

@@ -174,6 +174,7 @@ def test_it_says_where_to_look_answers_there_and_leaves_with_0(tmp_path: Path) -
     assert f"{server.url}/health" in output
     assert "http://127.0.0.1:1/v1" in output
     assert f"sqlite:{tmp_path / 'tailrace.db'}" in output
+    assert "SIGTERM: shutting down" in output
 
 
 def test_settings_come_from_the_file_too(tmp_path: Path) -> None:

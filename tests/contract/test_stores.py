@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tailrace.contracts import Store
 from tailrace.stores import MemoryStore, SqliteStore
-from tailrace.testing.store_contract import Step, StoreContract, compare
+from tailrace.testing.store_contract import StoreContract
+from tailrace.testing.store_model import Step, compare
 
 
 class TestMemoryStore(StoreContract):
@@ -89,4 +90,5 @@ def _contract(kind: type[StoreContract]) -> Iterator[StoreContract]:
 @given(steps=STEPS)
 def test_a_store_cannot_be_told_from_a_dict(kind: type[StoreContract], steps: list[Step]) -> None:
     with _contract(kind) as contract:
-        asyncio.run(compare(contract, steps))
+        reopen = contract.reopen if contract.persistent else None
+        asyncio.run(compare(contract.make_store(), reopen, steps))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
+import weakref
 
 import pytest
 
 from tailrace.contracts import BodyEnd, Call, UpstreamRequest
 from tailrace.errors import ConfigError, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tailrace.upstream.clocks import Clocks
+from tailrace.upstream.connection import Connection
+from tailrace.upstream.exchange import Exchange
 from tailrace.upstream.http_client import HttpUpstream
 from tests.upstream.conftest import Run
 from tests.upstream.raw_server import ASK, Peer, Recorder, Script, answering, asking, taken
@@ -62,17 +67,26 @@ def test_the_body_is_not_read_before_it_is_asked_for(run: Run) -> None:
     run(scenario())
 
 
-def test_pausing_stops_the_upstream_and_resuming_loses_nothing(run: Run) -> None:
+@pytest.mark.parametrize("size", [1, 1024 * 1024], ids=["at once", "in the middle"])
+def test_pausing_stops_the_upstream_and_resuming_loses_nothing(run: Run, size: int) -> None:
     async def scenario() -> None:
         flood = Flood()
         async with asking(flood) as (upstream, _):
             call = await upstream.ask(ASK)
             receiver = Recorder()
-            receiver.on_data = lambda chunk: call.pause()
+            paused = asyncio.Event()
+
+            def pause_in_time(chunk: bytes) -> None:
+                if len(receiver.body) >= size:
+                    call.pause()
+                    paused.set()
+
+            receiver.on_data = pause_in_time
             call.stream(receiver)
-            await receiver.until(lambda: bool(receiver.chunks))
+            await paused.wait()
+            chunks = len(receiver.chunks)
             assert await flood.stalled(upstream)
-            assert len(receiver.chunks) == 1
+            assert len(receiver.chunks) == chunks
             receiver.on_data = lambda chunk: None
             call.resume()
             assert await receiver.ended() is BodyEnd.COMPLETE
@@ -114,6 +128,81 @@ def test_pausing_and_resuming_inside_data_neither_nests_nor_loses(run: Run) -> N
             call.stream(receiver)
             assert await receiver.ended() is BodyEnd.COMPLETE
             assert receiver.body == b"hello" * 1000
+
+    run(scenario())
+
+
+class EagerTransport(asyncio.Transport):
+    """A network that delivers what it had already read when it was told to pause, as an event
+    loop may: nothing in asyncio's documentation forbids it."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": socket.socket()})
+        self.reading = True
+        self.closed = False
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def hang_up(self) -> None:
+        self.get_extra_info("socket").close()
+
+
+def test_bytes_that_come_in_spite_of_a_pause_are_held_in_order() -> None:
+    async def scenario() -> None:
+        transport = EagerTransport()
+        connection = Connection(lambda gone: None)
+        connection.connection_made(transport)
+        released: list[Connection] = []
+        ends_at = connection.loop.time() + 60
+        exchange = Exchange(connection, "peer", Clocks(), ends_at, released.append)
+        asking = asyncio.ensure_future(exchange.ask(b""))
+        await asyncio.sleep(0)
+        connection.data_received(HEAD + b"1\r\na\r\n")
+        await asking
+        connection.data_received(b"1\r\nb\r\n")
+        receiver = Recorder()
+        exchange.stream(receiver)
+        exchange.pause()
+        connection.data_received(b"1\r\nc\r\n")
+        connection.data_received(b"1\r\nd\r\n" + LAST)
+        assert (receiver.body, receiver.ends) == (b"ab", [])
+        assert (released, transport.reading) == ([connection], True)
+        exchange.resume()
+        assert (receiver.body, receiver.ends) == (b"abcd", [BodyEnd.COMPLETE])
+        connection.data_received(b"unasked")
+        assert transport.closed
+        transport.hang_up()
+
+    asyncio.run(scenario())
+
+
+def test_a_finished_answer_is_not_kept_for_the_rest_of_its_time(run: Run) -> None:
+    async def scenario() -> None:
+        async with asking(answering(HEAD + HELLO + LAST)) as (upstream, _):
+            call = await upstream.ask(ASK)
+            receiver = Recorder()
+            call.stream(receiver)
+            await receiver.ended()
+            forgotten = weakref.ref(receiver)
+            del call, receiver
+            gc.collect()
+            assert forgotten() is None
 
     run(scenario())
 

@@ -20,7 +20,7 @@ RESPONSES = {
     "chunked": EARLY + CHUNKED + b"5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nT: v\r\n\r\n",
     "counted": COUNTED + b"hello world",
     "closed": HEAD + b"\r\nhello world",
-    "surplus": COUNTED + b"hello worldHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+    "surplus": COUNTED + b"hello worldHTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nevil",
     "junk": COUNTED + b"hello worldjunk",
     "broken chunk": CHUNKED + b"b\r\nhello world\r\nxyz\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",

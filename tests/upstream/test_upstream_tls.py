@@ -369,6 +369,27 @@ def test_a_proxy_that_gives_no_tunnel_is_named_without_its_password(
     run(scenario())
 
 
+def test_a_proxy_that_refused_a_tunnel_is_left(run: Run, trusting: ssl.SSLContext) -> None:
+    async def scenario() -> None:
+        left = asyncio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            await peer.left()
+            left.set()
+
+        async with serving(script) as proxy:
+            environ = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}
+            client = HttpUpstream("https://model.test/v1", tls=trusting, environ=environ)
+            async with using(client) as upstream:
+                with pytest.raises(UpstreamUnreachable, match="403"):
+                    await upstream.ask(ASK)
+                await left.wait()
+
+    run(scenario())
+
+
 def test_plain_http_goes_through_a_proxy_in_absolute_form(run: Run) -> None:
     async def scenario() -> None:
         heads: list[bytes] = []

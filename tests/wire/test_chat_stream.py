@@ -150,8 +150,10 @@ def test_a_real_answer_of_broken_characters_is_read_as_it_came_and_its_cut_end_d
     )
 
 
-@given(st.lists(st.sampled_from([b"data: ", b"{}", b"[DONE]", b"\n", b"{", b"event: error", b"["])
-                | st.binary(max_size=4)).map(b"".join), st.integers(0, 100), st.booleans())  # fmt: skip
+_PIECES = st.sampled_from([b"data: ", b"{}", b"[DONE]", b"\n", b"{", b"event: error", b"["])
+
+
+@given(st.lists(_PIECES | st.binary(max_size=4)).map(b"".join), st.integers(0, 100), st.booleans())
 def test_no_bytes_make_the_parser_raise_and_cuts_do_not_matter(
     stream: bytes, cut: int, complete: bool
 ) -> None:

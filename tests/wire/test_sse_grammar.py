@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,10 @@ CAPTURES = Path(__file__).with_name("data")
 ROOM = 1 << 20
 
 # Bytes among which every rule of the grammar is likely to be met.
-_PIECES = (
-    [b"data", b"event", b"id", b"retry", b"data: ", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n"]
-    + [b"\xef\xbb\xbf", b"\xef", b"\xbb", b"\0", b"12", b"x", b"\xe2\x80\xa8", b"\xff", b"\xc2\x85"]
-)  # fmt: skip
+_PIECES = [
+    b"data", b"event", b"id", b"retry", b"data: ", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n",
+    b"\xef\xbb\xbf", b"\xef", b"\xbb", b"\0", b"12", b"x", b"\xe2\x80\xa8", b"\xff", b"\xc2\x85",
+]  # fmt: skip
 streams = st.lists(st.sampled_from(_PIECES) | st.binary(max_size=3), max_size=40).map(b"".join)
 
 
@@ -53,7 +54,7 @@ def test_a_stream_means_what_the_standard_says_however_it_is_cut(vector: Vector)
 @example(b"\xef\xbb\xbfdata: a\r\n\r\n", [1, 2, 11, 12], False)
 def test_any_cut_of_any_input_parses_alike(stream: bytes, cuts: list[int], flush: bool) -> None:
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in pairwise(places)]
     assert parse(pieces, flush) == parse([stream], flush) == parse(single_bytes(stream), flush)
 
 

@@ -78,7 +78,12 @@ def _refuse_exposure(settings: Settings) -> None:
 
 async def _serve(settings: Settings, environ: Mapping[str, str], listening: socket.socket) -> None:
     stop = asyncio.Event()
-    with stop_on_signals(stop.set):
+
+    def stop_because(signal: str) -> None:
+        say(f"{signal}: shutting down; a second signal aborts")
+        stop.set()
+
+    with stop_on_signals(stop_because):
         async with AsyncExitStack() as resources:
             started = await _unless(stop, _start(settings, environ, listening, resources))
             if started is None:
@@ -142,6 +147,9 @@ def _store_options(settings: Settings) -> StoreOptions:
         durability=settings.durability,
         memory_limit=settings.memory_limit,
         erase_within=settings.erase_within,
+        commit_interval=settings.commit_interval,
+        max_uncommitted=settings.max_uncommitted,
+        journal_limit=settings.journal_limit,
     )
 
 

@@ -18,8 +18,9 @@ _STOPPING: Final = tuple(
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Within, the first signal has ``stop`` called on the running loop, the next one exits.
+def stop_on_signals(stop: Callable[[str], None]) -> Iterator[None]:
+    """Within, the first signal has ``stop`` called with its name on the running loop, the next
+    one exits.
 
     The second leaves from the handler itself, by ``os._exit`` with 128 + the signal's number:
     it has to work when the loop is what hangs, and the store is made to survive it. By
@@ -35,7 +36,7 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
             os.write(2, b"tailrace: aborted\n")
             os._exit(128 + number)
         asked = True
-        loop.call_soon_threadsafe(stop)
+        loop.call_soon_threadsafe(stop, signal.Signals(number).name)
 
     before = {number: signal.signal(number, handle) for number in _STOPPING}
     try:

@@ -10,7 +10,7 @@ from tailrace.server.passing import pass_refusal, pass_through
 from tailrace.server.requests import peek_stream_flag, read_body
 from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream
-from tailrace.sources.relay import refuse_compressed
+from tailrace.sources.relay import refuse_unless_stream
 from tailrace.views import make_view
 
 
@@ -52,10 +52,13 @@ async def _ask(exchange: Exchange, services: Services, method: str, path: str, b
 
 async def _answer(exchange: Exchange, services: Services, call: Call, streaming: bool) -> None:
     media_type = dict(call.headers).get(b"content-type", b"").split(b";")[0].strip().lower()
-    if not streaming or call.status != 200 or media_type != b"text/event-stream":
+    # JSON is the API's own answer, of an upstream that cannot stream it. To anything else, a
+    # web page say, SDKs that wait for events are deaf: they would take it for an empty answer.
+    as_it_is = media_type == b"application/json" or call.status != 200
+    if not streaming or as_it_is:
         await _hand_through(exchange, services, call)
         return
-    refuse_compressed(call)
+    await refuse_unless_stream(call, services.upstream.redact)
     stream = start_answer(services, call)
     kept = [
         field

@@ -26,6 +26,12 @@ class StoreOptions:
     """Memory: bytes it may take."""
     erase_within: float = 5.0
     """SQLite: seconds from a delete until its bytes are gone from the files."""
+    commit_interval: float = 0.020
+    """SQLite: seconds that a change waits at most for others to share its commit."""
+    max_uncommitted: int = 16 * 1024 * 1024
+    """SQLite: bytes that may wait to be committed."""
+    journal_limit: int = 32 * 1024 * 1024
+    """SQLite: bytes of events that may be in the journal only."""
 
 
 Factory = Callable[[str, StoreOptions], Store]
@@ -40,7 +46,14 @@ def _memory(rest: str, options: StoreOptions) -> Store:
 def _sqlite(rest: str, options: StoreOptions) -> Store:
     if not rest:
         raise ConfigError("The store sqlite: needs the path of a file after the colon.")
-    return SqliteStore(rest, durability=options.durability, erase_within=options.erase_within)
+    return SqliteStore(
+        rest,
+        durability=options.durability,
+        commit_interval=options.commit_interval,
+        max_uncommitted=options.max_uncommitted,
+        journal_limit=options.journal_limit,
+        erase_within=options.erase_within,
+    )
 
 
 SCHEMES: Final[Mapping[str, Factory]] = MappingProxyType({"memory": _memory, "sqlite": _sqlite})

@@ -181,6 +181,9 @@ class Writer:
         try:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             schema.check(connection, self._path, self._migrations)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if not version:
+                return  # killed in its very first start, before there were tables
             # Recovery will read the journal again; here nothing has been written to yet.
             for crc, data in connection.execute("SELECT crc, data FROM journal"):
                 verify(data, crc)

@@ -18,9 +18,9 @@ _ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
 class NdjsonView:
     """Always UTF-8, always one line an event.
 
-    ``data_is_json``: whether the stream's ``data`` events are JSON; they then stand as they are, but for
-    bytes that are no UTF-8, which become U+FFFD. All other data are a string, or base64 with
-    ``"encoding":"base64"`` where they are no UTF-8.
+    ``data_is_json``: whether the stream's ``data`` events are JSON; they then stand as they are,
+    but for bytes that are no UTF-8, which become U+FFFD. All other data are a string, or base64
+    with ``"encoding":"base64"`` where they are no UTF-8.
     """
 
     name: Final = "ndjson"
@@ -46,7 +46,8 @@ class NdjsonView:
 
     def _line(self, generation: str, event: Event) -> bytes:
         head = _head(generation, event.seq, event.time, event.type).encode()
-        value = _json_value(event.data) if self._data_is_json and event.type == DATA else _text(event.data)
+        as_json = self._data_is_json and event.type == DATA
+        value = _json_value(event.data) if as_json else _text(event.data)
         return b'%b,"data":%b}\n' % (head, value)
 
 
