@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from tailrace.model import DATA, ERROR, Ending, EndingKind, Event, format_offset
 from tailrace.views import make_view, view_names
 from tailrace.views.sse import greeting
 from tailrace.wire.sse import Parser
+from tests.views.ending_table import table
 
 GENERATION = "0" * 26
 TYPES = ["application/json", "text/plain; charset=utf-8", "application/octet-stream"]
@@ -137,3 +139,9 @@ def test_an_unknown_view_is_told_which_there_are() -> None:
 
 def test_text_of_another_stream_never_becomes_html() -> None:
     assert make_view("text", "text/html; charset=utf-8").media_type == b"text/plain; charset=utf-8"
+
+
+def test_the_page_shows_how_each_view_says_each_ending() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "views.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("<!-- python -m tests.views.ending_table -->\n")
+    assert rest.partition("<!-- end -->")[0] == table(), "python -m tests.views.ending_table"

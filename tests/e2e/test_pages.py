@@ -1,0 +1,49 @@
+"""The commands in the docs, run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tailrace.testing.threaded import ThreadedUpstream
+from tests.e2e.harness import WITHIN, serving
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def commands(page: str) -> list[str]:
+    """What stands behind a ``$`` in the page's console blocks, but for starting servers."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [line for line in lines if not line.startswith(("tailrace ", "make "))]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page's commands are curl's")
+def test_every_command_of_the_quickstart_works(tmp_path: Path) -> None:
+    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path) as server:
+        lines = [
+            line.replace("http://127.0.0.1:8080", server.url) for line in commands("quickstart.md")
+        ]
+        assert len(lines) >= 10
+        # One shell for all: later commands use what earlier ones set.
+        script = "set -e\n" + "\n".join(
+            f"printf '\\n--- {n}\\n'\n{line}" for n, line in enumerate(lines)
+        )
+        done = subprocess.run(
+            ["sh", "-c", script], capture_output=True, text=True, timeout=WITHIN, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs = re.split(r"\n--- \d+\n", done.stdout)[1:]
+    assert len(outputs) == len(lines)
+    for line, output in zip(lines, outputs, strict=True):
+        assert output.strip() or line.startswith("LINK="), line
+        assert '"status":' not in output, (line, output)
+    assert outputs[-2].strip() == "204"
+    assert outputs[-1].strip() == "204"
+    said = outputs[0]
+    assert outputs[1] == outputs[2] == said
