@@ -14,10 +14,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 # Long enough for a slow machine; nothing waits that long where all is well.
 WITHIN = 30.0
+
+
+class Address(Protocol):
+    """Where a server listens, whichever it is."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 class Server:
@@ -123,16 +133,22 @@ class Body(NamedTuple):
 class Viewer:
     """A raw HTTP/1.1 client of one request, which reads as much as it is told to."""
 
-    server: Server
+    server: Address
     method: str
     target: str
     headers: Sequence[tuple[str, str]] = ()
     body: bytes = b""
+    receive_buffer: int = 0
+    """SO_RCVBUF, for a viewer that is to be full soon; 0: the system's own."""
     status: int = field(default=0, init=False)
     fields: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.socket = socket.create_connection((self.server.host, self.server.port), WITHIN)
+        self.socket = socket.socket()
+        self.socket.settimeout(WITHIN)
+        if self.receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        self.socket.connect((self.server.host, self.server.port))
         self._buffer = b""
         named = {name.lower() for name, _ in self.headers}
         lines = [f"{self.method} {self.target} HTTP/1.1"]
@@ -212,12 +228,38 @@ class Viewer:
         self.leave()
 
 
-def get(server: Server, target: str, *headers: tuple[str, str]) -> Viewer:
+def get(server: Address, target: str, *headers: tuple[str, str]) -> Viewer:
     """A GET whose response's head has been read."""
     return Viewer(server, "GET", target, headers).head()
 
 
-def fetch(server: Server, target: str, *headers: tuple[str, str]) -> Body:
+def fetch(server: Address, target: str, *headers: tuple[str, str]) -> Body:
     """A whole GET."""
     with get(server, target, *headers) as viewer:
         return viewer.rest()
+
+
+EVENTS = ("Accept", "text/event-stream")
+"""What EventSource says of itself."""
+
+
+class SseEvent(NamedTuple):
+    """One event as EventSource would hand it over."""
+
+    id: str
+    type: str
+    data: str
+
+
+def sse_events(body: bytes) -> list[SseEvent]:
+    """The whole events of ``body``; comments and a block without its blank line are none."""
+    events = []
+    for block in body.decode().split("\n\n")[:-1]:
+        named: dict[str, list[str]] = {"id": [], "event": [], "data": []}
+        for line in block.split("\n"):
+            name, _, value = line.partition(": ")
+            named.setdefault(name, []).append(value)
+        if named["data"]:
+            kind = "".join(named["event"]) or "message"
+            events.append(SseEvent("".join(named["id"]), kind, "\n".join(named["data"])))
+    return events

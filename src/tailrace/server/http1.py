@@ -52,8 +52,9 @@ from tailrace.server.target import parse_target, percent_encode_line
 
 __all__ = ["EXTENSION", "Connection", "Http1Protocol", "Limits", "make_protocol"]
 
-# A viewer that stops reading holds this much in the transport and one slice (DESIGN §5).
-WRITE_HIGH_WATER: Final = 64 * 1024
+# Below this the transport takes one more slice (32 KiB): a viewer that stops reading holds at
+# most 64 KiB in the transport, and one slice waits in its sink.
+WRITE_HIGH_WATER: Final = 32 * 1024
 # A quarter: resuming sooner would wake the writer for every packet that leaves.
 WRITE_LOW_WATER: Final = WRITE_HIGH_WATER // 4
 # Bytes behind a running request that are kept before the socket is no longer read.
