@@ -115,7 +115,7 @@ class Parser:
     def _skip_bom(self, chunk: bytes) -> bytes:
         """``chunk`` with what was held back before it and without the byte order mark."""
         start = (self._start or b"") + chunk
-        if len(start) < len(_BOM) and _BOM.startswith(start):
+        if _BOM.startswith(start):
             self._start = start
             return b""
         self._start = None
