@@ -317,7 +317,8 @@ class Upstream(Protocol):
         """Send, and wait for the response's head, whatever its status.
 
         Cancelling this coroutine closes the connection at once. Raises UpstreamUnreachable,
-        UpstreamTimeout or UpstreamBroken.
+        UpstreamTimeout or UpstreamBroken, and BadRequest for a path or a header that would
+        become something else on the wire.
         """
         ...
 

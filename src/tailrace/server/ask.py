@@ -9,9 +9,9 @@ answer, and never asks, and pays for, a second one.
 from __future__ import annotations
 
 from tailrace.contracts import Call, Headers, UpstreamRequest
-from tailrace.errors import NotFound
+from tailrace.errors import NotFound, StoreError
 from tailrace.log.stream import Stream
-from tailrace.model import Offset
+from tailrace.model import EndingKind, Offset
 from tailrace.server.answers import content_location, make_answer, start_answer, stream_url
 from tailrace.server.exchange import Exchange
 from tailrace.server.requests import (
@@ -23,7 +23,7 @@ from tailrace.server.requests import (
 )
 from tailrace.server.services import CHAT, Services
 from tailrace.server.viewing import STREAMING, view_stream
-from tailrace.sources.relay import refuse_unless_stream
+from tailrace.sources.relay import STORAGE, refuse_unless_stream
 from tailrace.views import make_view
 from tailrace.views.sse import greeting
 
@@ -85,6 +85,12 @@ async def _as_text(exchange: Exchange, services: Services, prompt: Prompt) -> No
 
 async def _as_events(exchange: Exchange, services: Services, prompt: Prompt) -> None:
     stream, relay = make_answer(services)
+    try:
+        # The greeting is a promise that this answer can be resumed: it has to survive a crash.
+        await stream.committed()
+    except StoreError:
+        relay.stop(EndingKind.FAILED, STORAGE)
+        raise
     await _start_events(exchange, stream)
     await exchange.write(greeting(stream.generation, stream_url(stream.name)))
     relay.ask(_call(services, prompt))

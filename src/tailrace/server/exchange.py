@@ -79,6 +79,11 @@ class Exchange:
             raise Aborted
         self.connection.abort()
 
+    def break_off(self) -> None:
+        """As ``abort``, from outside the request's task; nothing under a server not ours."""
+        if self.connection is not None:
+            self.abort()
+
     async def gone(self) -> None:
         """Return when the client has left. Only after its body was read."""
         while (await self.receive())["type"] != "http.disconnect":

@@ -7,6 +7,7 @@ At most one slice waits here while another is on its way through the server; the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from tailrace.contracts import SinkOwner
 from tailrace.server.access_log import Send
@@ -15,8 +16,11 @@ from tailrace.server.access_log import Send
 class AsgiSink:
     """Takes a cursor's bytes; ``run`` carries them to the client."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, break_off: Callable[[], None]) -> None:
+        """``break_off`` drops the connection under a ``send`` that waits for its client."""
         self._send = send
+        self._break_off = break_off
+        self._sending = False
         self._data: list[bytes] = []
         self._ended = False
         self._whole = False
@@ -32,6 +36,8 @@ class AsgiSink:
         """End after what was taken."""
         self._ended = True
         self._whole = whole
+        if self._sending and not whole:
+            self._break_off()  # else a client that reads nothing would be waited for
         self._ring()
 
     def _ring(self) -> None:
@@ -46,7 +52,9 @@ class AsgiSink:
                 # A slice, and perhaps the few bytes of an ending or a farewell behind it.
                 data = self._data[0] if len(self._data) == 1 else b"".join(self._data)
                 self._data.clear()
+                self._sending = True
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})
+                self._sending = False
                 owner.writable()
             elif self._ended:
                 return self._whole

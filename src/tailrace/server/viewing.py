@@ -22,7 +22,7 @@ async def view_stream(
     exchange: Exchange, catalogue: Catalogue, stream: Stream, view: View, seq: int
 ) -> None:
     """Send ``stream`` in ``view`` after place ``seq``. The response's head has gone out."""
-    sink = AsgiSink(exchange.send)
+    sink = AsgiSink(exchange.send, exchange.break_off)
     cursor = catalogue.follow(stream, view, sink, seq)
     leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
     try:
@@ -31,7 +31,7 @@ async def view_stream(
     finally:
         cursor.lost()
         await end_task(leaving)
-    if exchange.entry.left:
+    if exchange.entry.left or exchange.entry.aborted:
         return
     if whole:
         await exchange.write(b"", more=False)
@@ -41,6 +41,6 @@ async def view_stream(
 
 async def _watch(exchange: Exchange, cursor: Cursor, sink: AsgiSink) -> None:
     await exchange.gone()
-    exchange.entry.left = True
+    exchange.entry.left = not exchange.entry.aborted
     cursor.lost()
     sink.finish(whole=False)

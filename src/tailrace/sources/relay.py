@@ -243,19 +243,19 @@ async def refuse_unless_stream(call: Call, redact: Callable[[bytes], bytes]) -> 
         said = error_message(body) if body else "nothing"
         raise UpstreamRefused(f"The upstream answered {call.status}: {said}")
     fields = dict(call.headers)
-    media_type = fields.get(b"content-type", b"").split(b";")[0].strip().lower()
+    media_type = redact(fields.get(b"content-type", b"")).split(b";")[0].strip().lower()
     if media_type != b"text/event-stream":
         raise UpstreamBroken(
             "The upstream answered with "
             f"{media_type.decode('latin-1')[:80] or 'no content type'} instead of an event "
             "stream; check that its URL is the API's base URL."
         )
-    refuse_compressed(call)
+    refuse_compressed(call, redact)
 
 
-def refuse_compressed(call: Call) -> None:
+def refuse_compressed(call: Call, redact: Callable[[bytes], bytes]) -> None:
     """Raises UpstreamBroken where the upstream compressed a body that was asked for as it is."""
-    encoding = dict(call.headers).get(b"content-encoding", b"identity").strip().lower()
+    encoding = redact(dict(call.headers).get(b"content-encoding", b"identity")).strip().lower()
     if encoding not in (b"", b"identity"):
         raise UpstreamBroken(
             f"The upstream compressed its stream ({encoding.decode('latin-1')[:40]}), "
