@@ -19,8 +19,9 @@ from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.harness import EVENTS, Server, fetch, get, serving, sse_events, wait_for
 
 KIB = 1 << 10
-# What may wait to be committed; so much a viewer may still see of a disk that is full.
-BOUND = 128 * KIB
+# What may wait to be committed; so much a viewer may still see of a disk that is full. Many times
+# what comes within one commit interval, so that the failure shows before the bound is reached.
+BOUND = 512 * KIB
 TOKEN = 4 * KIB
 TOKENS = [f"{number:04d}".ljust(TOKEN, "x") for number in range(500)]
 
