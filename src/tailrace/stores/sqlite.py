@@ -37,8 +37,9 @@ from tailrace.model import Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.group_commit import GroupCommit, Pace
 from tailrace.stores.sqlite_reader import Page, Query, Reader
+from tailrace.stores.sqlite_recovery import Recovered
 from tailrace.stores.sqlite_schema import primary_code
-from tailrace.stores.sqlite_writer import Connector, Durability, Recovered, Writer, connect
+from tailrace.stores.sqlite_writer import Connector, Durability, Writer, connect
 from tailrace.stores.tails import Tail, Tails
 
 LOCK_FILE: Final = "tailrace.lock"

@@ -117,7 +117,8 @@ def check(
             f"The store {path} has schema {version}; this version knows {len(migrations)}. "
             "Run a newer version, or name another store."
         )
-    if path.stat().st_size <= _check_limit(path):
+    limit = CHECK_BYTES_CRASHED if has_log(path) else CHECK_BYTES_CLEAN
+    if path.stat().st_size <= limit:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise corrupt(path, " ".join(str(verdict).split()))
@@ -147,9 +148,16 @@ def corrupt(path: Path, how: str) -> StoreCorrupt:
     )
 
 
-def _check_limit(path: Path) -> int:
-    # Whoever closes the last connection in good order removes the log; a log with content is
-    # what a crash leaves behind. So the file system keeps the "closed cleanly" flag for us.
-    log = path.with_name(path.name + "-wal")
-    crashed = log.exists() and log.stat().st_size > 0
-    return CHECK_BYTES_CRASHED if crashed else CHECK_BYTES_CLEAN
+def log_of(path: Path) -> Path:
+    """SQLite's write-ahead log beside a file."""
+    return path.with_name(path.name + "-wal")
+
+
+def has_log(path: Path) -> bool:
+    """Whether the process that had this file open before did not close it in good order.
+
+    Whoever closes the last connection removes the log, so a log with content is what a crash
+    leaves behind: the file system keeps the flag for us.
+    """
+    log = log_of(path)
+    return log.exists() and log.stat().st_size > 0

@@ -15,28 +15,28 @@ synchronous=FULL         one fsync per commit, before it is acknowledged. For du
 fullfsync, checkpoint_fullfsync   macOS: fsync alone does not reach the platter. No-op elsewhere
 secure_delete=ON         freed bytes are overwritten with zeros: prompts and answers are private
 auto_vacuum=INCREMENTAL  an erasure gives space back in bounded steps; set before the first table
-wal_autocheckpoint=2000  8 MiB of log: fewer checkpoints than the default 1000 under load, and
-                         still a small file beside the journal's limit
+wal_autocheckpoint=0     checkpoints are made here, because what is in the log has to be noted
+                         for ``scrub`` before it is gone from it
 cache_size=-8192         8 MiB; the writer appends and hardly reads
 temp_store=MEMORY        nothing private in temporary files
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import BinaryIO, Final, Literal, TypeAlias
 
-from tailrace.model import Event, StreamInfo
+from tailrace.model import StreamInfo
 from tailrace.stores import sqlite_schema as schema
-from tailrace.stores.batch import Batch, Move, weight
-from tailrace.stores.journal import checksum, decode, encode, verify
+from tailrace.stores.batch import Batch, Move
+from tailrace.stores.journal import checksum, encode, verify
+from tailrace.stores.scrub import pages_in_log, scrub
 from tailrace.stores.segments import cut
-from tailrace.stores.sqlite_reader import SELECT_STREAM, info_from_row
-from tailrace.stores.tails import Tail
+from tailrace.stores.sqlite_recovery import Recovered, Recovery
 
 Durability: TypeAlias = Literal["full", "process"]
 
@@ -50,6 +50,11 @@ BUSY_TIMEOUT_MS: Final = 2000
 # What is beyond goes back to the file system, so many at a time.
 _SPARE_PAGES: Final = 4096
 _VACUUM_PAGES: Final = 2048
+# Bytes of events in the log before it is copied into the file. The log becomes two or three
+# times as large (pages are written whole, cleared ones too), which is some 10 MiB.
+_CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
+# What a commit writes beside events: some pages of indexes and of the file's own book-keeping.
+_COMMIT_OVERHEAD: Final = 16 * 1024
 
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
@@ -58,7 +63,7 @@ _PRAGMAS: Final = (
     "PRAGMA secure_delete = ON",
     "PRAGMA fullfsync = ON",
     "PRAGMA checkpoint_fullfsync = ON",
-    "PRAGMA wal_autocheckpoint = 2000",
+    "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA cache_size = -8192",
     "PRAGMA temp_store = MEMORY",
 )
@@ -67,20 +72,6 @@ _PRAGMAS: Final = (
 def connect(uri: str) -> sqlite3.Connection:
     """A connection as the store wants it: explicit transactions, handed between threads."""
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-
-
-@dataclass(slots=True)
-class Recovered:
-    """What a file holds that belongs into memory."""
-
-    tails: list[Tail] = field(default_factory=list)
-    """Open streams, and closed ones that are not wholly in segments yet, by first row."""
-    rows: list[tuple[int, int]] = field(default_factory=list)
-    """The journal's rows and their weight."""
-    next_row: int = 1
-    next_stream: int = 1
-    unerased: bool = False
-    """The journal holds events of deleted streams: a crash came between delete and erasure."""
 
 
 class Writer:
@@ -98,22 +89,33 @@ class Writer:
         self._synchronous = "FULL" if durability == "full" else "NORMAL"
         self._migrations = migrations
         self._connection: sqlite3.Connection | None = None
+        self._file: BinaryIO | None = None
+        self._log_bytes = 0
+        self._changed: set[int] | None = None
+        """Pages that changed since they were scrubbed; None: any may have."""
 
     def open(self) -> Recovered:
         """Check, migrate and recover. Raises StoreTooNew, StoreCorrupt, sqlite3.Error, OSError."""
         schema.check_header(self._path)
+        crashed = schema.has_log(self._path)
         try:
             self._check()
+            # Opened before the first connection and closed after the last: closing any
+            # descriptor of a file gives up all POSIX locks that the process has on it.
+            self._file = self._path.open("r+b", buffering=0)
             connection = self._connect()
             schema.migrate(connection, self._migrations)
-            return Recovery(connection).run()
+            found = Recovery(connection).run()
+            # Whatever was deleted before a crash may be in its log.
+            found.unerased |= crashed
+            return found
         except (sqlite3.DatabaseError, ValueError) as error:
-            self._drop()
+            self.close()
             if isinstance(error, sqlite3.DatabaseError) and not schema.is_damage(error):
                 raise
             raise schema.corrupt(self._path, str(error)) from error
         except BaseException:
-            self._drop()
+            self.close()
             raise
 
     def commit(self, batch: Batch) -> None:
@@ -121,8 +123,11 @@ class Writer:
         connection = self._connection or self._connect()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            _apply(connection, batch)
+            size = _apply(connection, batch)
             connection.execute("COMMIT")
+            self._log_bytes += size + _COMMIT_OVERHEAD
+            if self._log_bytes >= _CHECKPOINT_BYTES:
+                self._checkpoint(connection, "PASSIVE")
         except BaseException:
             self._drop()
             raise
@@ -135,10 +140,11 @@ class Writer:
         fsync. Only for want of space that may fail, since no page was lost then.
         """
         self._drop()
+        self._changed = None
         connection = self._connect()
         try:
             try:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._checkpoint(connection, "TRUNCATE")
             except sqlite3.OperationalError as error:
                 if schema.primary_code(error) != sqlite3.SQLITE_FULL:
                     raise
@@ -148,27 +154,50 @@ class Writer:
             raise
 
     def erase(self) -> tuple[bool, bool]:
-        """Clear the log, and give back a step's worth of free pages.
+        """Clear the log, scrub the pages that changed, give back a step's worth of free ones.
 
-        Returns whether the log is clear (a reader may be in the way), and whether more pages
-        are to be given back.
+        Returns whether nothing is left of what was deleted (a reader may be in the way), and
+        whether more pages are to be given back.
         """
         connection = self._connection or self._connect()
         try:
-            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-            spare = free - _SPARE_PAGES
+            spare = _pragma(connection, "freelist_count") - _SPARE_PAGES
             if spare > 0:
+                # A script, since `execute` would stop after the first page that it gives back.
                 step = min(spare, _VACUUM_PAGES)
-                connection.execute(f"PRAGMA incremental_vacuum({step})").fetchall()
-            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                connection.executescript(f"PRAGMA incremental_vacuum({step})")
+            clear = self._checkpoint(connection, "TRUNCATE")
+            if clear:
+                self._scrub()
         except BaseException:
             self._drop()
             raise
-        return not busy, spare > _VACUUM_PAGES
+        return clear, spare > _VACUUM_PAGES
+
+    def _checkpoint(self, connection: sqlite3.Connection, mode: str) -> bool:
+        """Copy the log into the file; whether all of it was copied."""
+        if self._changed is not None:
+            with suppress(FileNotFoundError), schema.log_of(self._path).open("rb") as log:
+                self._changed |= pages_in_log(log, _pragma(connection, "page_size"))
+        busy, *_ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        self._log_bytes = 0
+        return not busy
+
+    def _scrub(self) -> None:
+        # Its cached pages are as they were before the scrubbing: it must not write those.
+        self._drop()
+        if self._file is None:
+            return
+        scrub(self._file, self._changed)
+        os.fsync(self._file.fileno())
+        self._changed = set()
 
     def close(self) -> None:
         """Close; as the last connection in good order this also empties and removes the log."""
         self._drop()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _check(self) -> None:
         if not self._path.exists():
@@ -211,7 +240,13 @@ class Writer:
             connection.close()
 
 
-def _apply(connection: sqlite3.Connection, batch: Batch) -> None:
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(value)
+
+
+def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
+    """Make the batch's changes; return how many bytes of events were written."""
     for generation in batch.deletes:
         _delete(connection, generation)
     connection.executemany(
@@ -236,13 +271,13 @@ def _apply(connection: sqlite3.Connection, batch: Batch) -> None:
             for close in batch.closes.values()
         ],
     )
-    for move in batch.moves:
-        _move(connection, move)
+    size = sum([_move(connection, move) for move in batch.moves])
     connection.execute("DELETE FROM journal WHERE id < ?", (batch.trim,))
     data = encode(batch.records)
     connection.execute(
         "INSERT INTO journal (id, crc, data) VALUES (?, ?, ?)", (batch.row, checksum(data), data)
     )
+    return size + len(data)
 
 
 def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
@@ -267,83 +302,23 @@ def _delete(connection: sqlite3.Connection, generation: str) -> None:
     connection.execute("DELETE FROM streams WHERE id = ?", found)
 
 
-def _move(connection: sqlite3.Connection, move: Move) -> None:
+def _move(connection: sqlite3.Connection, move: Move) -> int:
+    size = 0
     for events in cut(move.events):
         data = encode([(move.stream, events)])
         connection.execute(
             "INSERT INTO segments (stream, last_seq, crc, data) VALUES (?, ?, ?, ?)",
             (move.stream, events[-1].seq, checksum(data), data),
         )
+        size += len(data)
     if not move.closed:
         connection.execute(
             "UPDATE streams SET last_seq = ?, size = ? WHERE id = ?",
             (move.last_seq, move.size, move.stream),
         )
+    return size
 
 
 def _newest_row(connection: sqlite3.Connection) -> int:
     (row,) = connection.execute("SELECT ifnull(max(id), 0) FROM journal").fetchone()
     return int(row)
-
-
-class Recovery:
-    """Reads the open streams and the journal back into memory."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._found = Recovered()
-        self._tails: dict[int, Tail | None] = {}
-        self._pinning: list[Tail] = []
-
-    def run(self) -> Recovered:
-        """Work and memory are bounded by the journal, whose size has a limit."""
-        found = self._found
-        for opened in self._connection.execute(SELECT_STREAM + "WHERE closed_in IS NULL"):
-            info = info_from_row(opened)
-            self._tails[opened[0]] = Tail(opened[0], info, info.last_seq)
-        for row, crc, data in self._connection.execute(
-            "SELECT id, crc, data FROM journal ORDER BY id"
-        ):
-            self._replay(row, verify(data, crc))
-            found.next_row = row + 1
-        idle = [tail for tail in self._tails.values() if tail and not tail.events]
-        still_needed = [tail for tail in idle if tail.ending is None]
-        found.tails = self._pinning + still_needed
-        (newest,) = self._connection.execute("SELECT ifnull(max(id), 0) FROM streams").fetchone()
-        found.next_stream = max([newest, *self._tails]) + 1
-        return found
-
-    def _replay(self, row: int, data: bytes) -> None:
-        size = 0
-        for stream, event in decode(data):
-            size += weight((event,))
-            tail = self._tail(stream)
-            if tail is None:
-                self._found.unerased = True
-            elif event.seq > tail.segmented:
-                self._add(tail, event, row)
-        self._found.rows.append((row, size))
-
-    def _add(self, tail: Tail, event: Event, row: int) -> None:
-        if not tail.events:
-            tail.first_row = row
-            self._pinning.append(tail)
-        tail.events.append(event)
-        tail.bytes += weight((event,))
-        if tail.ending is None:
-            tail.last_seq = event.seq
-            tail.size += len(event.data)
-
-    def _tail(self, stream: int) -> Tail | None:
-        """The tail of an open stream, or of a closed one that may not be wholly in segments."""
-        if stream in self._tails:
-            return self._tails[stream]
-        row = self._connection.execute(SELECT_STREAM + "WHERE id = ?", (stream,)).fetchone()
-        tail = None
-        if row is not None:
-            (segmented,) = self._connection.execute(
-                "SELECT ifnull(max(last_seq), 0) FROM segments WHERE stream = ?", (stream,)
-            ).fetchone()
-            tail = Tail(stream, info_from_row(row), segmented)
-        self._tails[stream] = tail
-        return tail

@@ -260,5 +260,7 @@ class Tails:
         if tail.events:
             tail.first_row = row + 1
             self._pinning[generation] = tail
-        if tail.ending is None and tail.bytes < SEGMENT_BYTES:
-            self._due.pop(generation, None)
+        self._due.pop(generation, None)
+        if tail.ending is not None or tail.bytes >= SEGMENT_BYTES:
+            # Last in turn: one that grows as fast as it moves must not keep the others waiting.
+            self._due[generation] = tail

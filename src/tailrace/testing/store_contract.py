@@ -9,8 +9,6 @@ Each test gets a fresh store from ``make_store``. A store that outlives its proc
 Collected by pytest as it is; nothing here imports pytest.
 """
 
-
-
 from __future__ import annotations
 
 import asyncio

@@ -28,6 +28,10 @@ class Maker:
         self._generation = ""
         self._last: dict[str, int] = {}
 
+    def resume(self, generation: str) -> None:
+        """Continue after this generation, as a restarted process does."""
+        self._generation = generation
+
     def create(self, name: str, source: str = "", content_type: str = "text/plain") -> Create:
         self._generation = mint_generation(1_700_000_000_000, self._generation, 12345)
         self._last[self._generation] = 0
