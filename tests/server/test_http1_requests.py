@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -268,8 +269,11 @@ def _is_held(served: Any) -> bool:
 def test_a_flood_of_pipelined_requests_is_not_hoarded(loop: LoopFactory) -> None:
     async def test() -> None:
         async with serving(echo) as served:
-            response = await served.ask(GET * 2000)
+            # Closed with requests unread, the connection is reset: an answer that is still on
+            # its way may be lost with it.
+            with suppress(ConnectionError):
+                response = await served.ask(GET * 2000)
+                assert response.status == 200
             assert len(served.scopes) < 2000
-            assert response.status == 200
 
     run(loop, test())
