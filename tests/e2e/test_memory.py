@@ -185,7 +185,7 @@ def test_a_thousand_viewers_that_never_read_cost_what_was_promised(tmp_path: Pat
             upstream.open(letter)
         for letter, reading in zip(letters, normal, strict=True):
             reading.join(WITHIN)
-            assert reading.whole
+            assert reading.whole, (reading.is_alive(), server.output)
             assert reading.digest == expected_text(letter)
         show("after the answers", server.memory())
         show("at most until then", peak(server))
@@ -203,7 +203,7 @@ def test_a_thousand_viewers_that_never_read_cost_what_was_promised(tmp_path: Pat
             woken.append((digest, reading))
         for digest, reading in woken:
             reading.join(WITHIN)
-            assert reading.whole
+            assert reading.whole, (reading.is_alive(), server.output)
             assert reading.digest == digest
             assert b'{"ending": "completed"' in reading.tail
         show("at most, four of them having read everything", peak(server))

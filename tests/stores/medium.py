@@ -47,6 +47,7 @@ class Disk:
         self.done_first = False
         """Whether the statement takes effect before it reports the failure."""
         self.opened = 0
+        self.statements: list[str] = []
 
     def connect(self, uri: str) -> sqlite3.Connection:
         disk = self
@@ -54,6 +55,7 @@ class Disk:
 
         class Connection(sqlite3.Connection):
             def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+                disk.statements.append(sql)
                 if disk.fault is None or not sql.startswith(disk.when):
                     return super().execute(sql, *arguments)
                 if disk.done_first:
