@@ -306,8 +306,8 @@ class Settings:
         0.02,
         kinds.seconds(0, 10),
         "Store",
-        "How long events may wait to be committed together; 20 ms keeps the cost of an event at "
-        "a few microseconds.",
+        "How long events may wait to be committed together: many share the cost of one commit, "
+        "and what was shown is durable this much later.",
     )
     max_uncommitted: int = _row(
         16 * _MIB,
