@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from tailrace.testing.chunks import DONE, chat_chunks, chunk, error_body, event
-from tailrace.testing.script import Head, Raw, respond, script, stream
+from tailrace.testing.script import Head, Raw, Send, respond, script, stream
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.harness import Server, Viewer, get, serving
 
@@ -37,6 +37,11 @@ ECHOES = {
     "not a stream": respond(200, ECHO.encode(), ("content-type", f"text/{KEY}")),
     "compressed": script(
         Head(headers=(("content-type", "text/event-stream"), ("content-encoding", KEY)))
+    ),
+    "field": script(
+        Head(headers=(("content-type", "text/event-stream"), ("x-request-id", KEY))),
+        Send(chunk("a")),
+        Send(DONE),
     ),
     "error": stream(chunk("a"), event({"error": {"message": ECHO}})),
     "malformed": stream(chunk("a"), b"data: {" + ECHO.encode() + b"\n\n", DONE),

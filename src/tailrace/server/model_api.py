@@ -58,12 +58,13 @@ async def _answer(exchange: Exchange, services: Services, call: Call, streaming:
     if not streaming or as_it_is:
         await _hand_through(exchange, services, call)
         return
-    await refuse_unless_stream(call, services.upstream.redact)
+    redact = services.upstream.redact
+    await refuse_unless_stream(call, redact)
     stream = start_answer(services, call)
     kept = [
-        field
-        for field in to_client(call.headers)
-        if field[0] not in (b"cache-control", b"x-accel-buffering")
+        (name, redact(value))
+        for name, value in to_client(call.headers)
+        if name not in (b"cache-control", b"x-accel-buffering")
     ]
     await exchange.start(200, [*kept, *STREAMING, content_location(stream)])
     await view_stream(
@@ -72,7 +73,5 @@ async def _answer(exchange: Exchange, services: Services, call: Call, streaming:
 
 
 async def _hand_through(exchange: Exchange, services: Services, call: Call) -> None:
-    if call.status >= 400:
-        await exchange.unless_gone(pass_refusal(exchange, call, services.upstream.redact))
-    else:
-        await exchange.unless_gone(pass_through(exchange, call))
+    hand = pass_refusal if call.status >= 400 else pass_through
+    await exchange.unless_gone(hand(exchange, call, services.upstream.redact))

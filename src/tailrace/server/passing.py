@@ -61,9 +61,10 @@ async def pass_refusal(exchange: Exchange, call: Call, redact: Redact) -> None:
     await exchange.respond(call.status, [(n, redact(v)) for n, v in headers], body)
 
 
-async def pass_through(exchange: Exchange, call: Call) -> None:
+async def pass_through(exchange: Exchange, call: Call, redact: Redact) -> None:
     """Everything else, streaming. A body that the upstream cuts is cut for the client too."""
-    await exchange.start(call.status, to_client(call.headers, keep_length=True, keep_encoding=True))
+    headers = to_client(call.headers, keep_length=True, keep_encoding=True)
+    await exchange.start(call.status, [(n, redact(v)) for n, v in headers])
     pipe = _Pipe(call)
     call.stream(pipe)
     while not isinstance(piece := await pipe.read(), BodyEnd):
