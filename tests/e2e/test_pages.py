@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.testing.threaded import ThreadedUpstream
-from tests.e2e.harness import WITHIN, serving
+from tests.e2e.harness import WITHIN, Server, serving
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,27 +23,41 @@ def commands(page: str) -> list[str]:
     return [line for line in lines if not line.startswith(("tailrace ", "make "))]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the page's commands are curl's")
-def test_every_command_of_the_quickstart_works(tmp_path: Path) -> None:
-    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path) as server:
-        lines = [
-            line.replace("http://127.0.0.1:8080", server.url) for line in commands("quickstart.md")
-        ]
-        assert len(lines) >= 10
-        # One shell for all: later commands use what earlier ones set.
-        script = "set -e\n" + "\n".join(
-            f"printf '\\n--- {n}\\n'\n{line}" for n, line in enumerate(lines)
-        )
-        done = subprocess.run(
-            ["sh", "-c", script], capture_output=True, text=True, timeout=WITHIN, check=False
-        )
+def run(server: Server, lines: list[str]) -> list[str]:
+    """What each command prints. One shell for all: later ones use what earlier ones set."""
+    mine = [line.replace("http://127.0.0.1:8080", server.url) for line in lines]
+    script = "set -e\n" + "\n".join(
+        f"printf '\\n--- {n}\\n'\n{line}" for n, line in enumerate(mine)
+    )
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=WITHIN, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     outputs = re.split(r"\n--- \d+\n", done.stdout)[1:]
     assert len(outputs) == len(lines)
     for line, output in zip(lines, outputs, strict=True):
         assert output.strip() or line.startswith("LINK="), line
         assert '"status":' not in output, (line, output)
-    assert outputs[-2].strip() == "204"
-    assert outputs[-1].strip() == "204"
-    said = outputs[0]
-    assert outputs[1] == outputs[2] == said
+    return outputs
+
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the commands are curl's")
+
+
+@needs_curl
+def test_every_command_of_the_quickstart_works(tmp_path: Path) -> None:
+    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path) as server:
+        lines = commands("quickstart.md")
+        assert len(lines) >= 10
+        outputs = run(server, lines)
+    assert outputs[-2].strip() == outputs[-1].strip() == "204"
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+@needs_curl
+def test_every_command_of_the_page_on_views_works(tmp_path: Path) -> None:
+    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path) as server:
+        link = next(line for line in commands("quickstart.md") if line.startswith("LINK="))
+        text, lines = run(server, [link, *commands("views.md")])[1:]
+    assert text.strip()
+    assert '"ending":"completed"' in lines

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-# About thirty pumps (30 µs each with an encode, a tenth without): short beside the 20 ms between
-# two tokens of a fast model, long beside the cost of a loop turn (20 µs).
+# Short beside the 20 ms between two tokens of a fast model, which is what another stream's viewers
+# would notice; long beside a turn of the loop, which each slice costs.
 SLICE: Final = 0.001
 # Pumps between two looks at the clock, so that looking is a small part of the cost.
 _BURST: Final = 16

@@ -93,7 +93,7 @@ async def _as_events(exchange: Exchange, services: Services, prompt: Prompt) -> 
         raise
     await _start_events(exchange, stream)
     await exchange.write(greeting(stream.generation, stream_url(stream.name)))
-    relay.ask(_call(services, prompt))
+    relay.ask(lambda: _call(services, prompt))
     await _view_events(exchange, services, stream, 0)
 
 

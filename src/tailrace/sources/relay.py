@@ -26,7 +26,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,13 +93,13 @@ class Relay:
         self._call = call
         call.stream(self)
 
-    def ask(self, asking: Coroutine[object, object, Call]) -> None:
-        """Await ``asking``, then relay; what goes wrong on the way is said in the stream."""
+    def ask(self, asking: Callable[[], Awaitable[Call]]) -> None:
+        """Await ``asking()``, then relay; what goes wrong on the way is said in the stream."""
         self._asking = self._loop.create_task(self._ask(asking))
 
-    async def _ask(self, asking: Coroutine[object, object, Call]) -> None:
+    async def _ask(self, asking: Callable[[], Awaitable[Call]]) -> None:
         try:
-            call = await asking
+            call = await asking()
             try:
                 await refuse_unless_stream(call, self._redact)
             except BaseException:
@@ -215,10 +215,10 @@ class Relay:
             self._asking.cancel()
         if self._call is None:
             return
-        if reason or kind is not EndingKind.COMPLETED:
-            self._call.cancel()
-        else:
+        if kind is EndingKind.COMPLETED:
             self._timer = self._loop.call_later(_DRAIN, self._call.cancel)
+        else:
+            self._call.cancel()
 
 
 _ENDINGS: Final = {
@@ -250,10 +250,10 @@ async def refuse_unless_stream(call: Call, redact: Callable[[bytes], bytes]) -> 
             f"{media_type.decode('latin-1')[:80] or 'no content type'} instead of an event "
             "stream; check that its URL is the API's base URL."
         )
-    refuse_compressed(call, redact)
+    _refuse_compressed(call, redact)
 
 
-def refuse_compressed(call: Call, redact: Callable[[bytes], bytes]) -> None:
+def _refuse_compressed(call: Call, redact: Callable[[bytes], bytes]) -> None:
     """Raises UpstreamBroken where the upstream compressed a body that was asked for as it is."""
     encoding = redact(dict(call.headers).get(b"content-encoding", b"identity")).strip().lower()
     if encoding not in (b"", b"identity"):
