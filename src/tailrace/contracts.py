@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeAlias
 
-from tailrace.model import Ending, EndingKind, Event, StreamInfo
+from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 """HTTP fields in the order they came; names in lower case."""
@@ -25,28 +25,75 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make a stream. Its name is not that of any stream the store has."""
+    """Make a stream, with its first events and perhaps its ending: all or nothing.
+
+    Its name is not that of any stream the store has. ``info`` describes it without ``events``
+    and ``ending``; for a fork, ``info.last_seq`` is ``info.inherited``.
+    """
 
     info: StreamInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Add events, numbered on from the stream's last, and perhaps its ending: all or nothing."""
-
-    generation: str
-    events: Sequence[Event]
+    events: Sequence[Event] = ()
     ending: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Append:
+    """Add events, numbered on from the stream's last, and perhaps its ending, and what its
+    writers' state becomes: all or nothing.
+    """
+
+    generation: str
+    events: Sequence[Event]
+    ending: Ending | None = None
+    producer: Producer | None = None
+    """Replaces what was known of the producer of this id."""
+    writer_seq: str = ""
+    """Replaces the last ``Stream-Seq``; empty: there was none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
-    """Forget a stream and erase its bytes."""
+    """Forget a stream and erase its bytes; later, where other streams have it as an ancestor.
+
+    Until the last of those has gone too, its events can still be read and ``find`` has it,
+    marked ``deleted``; it is in no listing. A deleted stream that nobody needs any more is
+    erased in the same step as the last that needed it.
+    """
 
     generation: str
 
 
-Change: TypeAlias = Create | Append | Delete
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Set a stream's ``deadline``. Nothing where there is no such stream."""
+
+    generation: str
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Keep no events up to number ``seq``, which is one that the stream has (or had).
+
+    Reads after an earlier place find what is kept, from there on; forks lose those events, too.
+    Bytes go when the store sees fit, and at the latest with the stream. Nothing where there is
+    no such stream.
+    """
+
+    generation: str
+    seq: int
+
+
+Change: TypeAlias = Create | Append | Delete | Renew | Trim
+
+
+class Writers(NamedTuple):
+    """What a stream remembers of those who append to it."""
+
+    writer_seq: str = ""
+    """The last ``Stream-Seq``; empty: there was none."""
+    producers: tuple[Producer, ...] = ()
+    """In no order; each id once."""
 
 
 class Listing(NamedTuple):
@@ -116,16 +163,30 @@ class Store(Protocol):
         ...
 
     async def find(self, name: str) -> StreamInfo | None:
-        """The stream of that name."""
+        """The stream of that name, be it ``deleted``."""
+        ...
+
+    async def writers(self, generation: str) -> Writers:
+        """What the stream remembers of those who append to it, the latest changes included.
+
+        Raises NotFound for a stream the store does not have, StoreUnavailable if it cannot read.
+        """
         ...
 
     async def list(
-        self, prefix: str, *, before: str = "", limit: int = 100, oldest_closed: bool = False
+        self,
+        prefix: str,
+        *,
+        before: str = "",
+        limit: int = 100,
+        oldest_closed: bool = False,
+        due: int | None = None,
     ) -> Listing:
-        """Streams whose names begin with ``prefix``, newest generation first.
+        """Streams whose names begin with ``prefix``, newest generation first; none ``deleted``.
 
         ``before``: only generations smaller than this one (the page's end of the one before).
         ``oldest_closed``: instead, closed streams only, the longest closed first.
+        ``due``: instead, streams whose ``deadline`` is at or before this time, earliest first.
         """
         ...
 
@@ -163,8 +224,18 @@ class View(Protocol):
         """What may be sent between any two encodings; empty where a view has no room for it."""
         ...
 
+    def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
+        """How many of these consecutive events may be encoded, so that the next encoding can
+        begin after them: as many as possible, or with ``fewest`` as few as possible.
+
+        0: not without the event that follows. ``last``: none will ever follow, so not 0 then.
+        Events are never empty. Nearly every view may stop after any event; not so a text one,
+        of a text that was cut within a character.
+        """
+        ...
+
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
-        """Consecutive events of one stream. ``encode(a + b) == encode(a) + encode(b)``."""
+        """Consecutive events of one stream, of which ``whole`` says that they may be encoded."""
         ...
 
     def end(self, generation: str, ending: Ending) -> Closing:
@@ -173,6 +244,17 @@ class View(Protocol):
 
     def farewell(self, retry: int) -> Closing:
         """The server goes away before the stream ended; come back in ``retry`` milliseconds."""
+        ...
+
+
+class Marker(Protocol):
+    """What a view says to one reader alone: how far it has come. Never shared, never remade."""
+
+    def mark(self, place: Offset, *, caught_up: bool, closed: bool) -> bytes:
+        """Follows the encoding of the events up to ``place``.
+
+        ``caught_up``: there is no more at this moment; ``closed``: and there never will be.
+        """
         ...
 
 

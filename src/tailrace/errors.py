@@ -12,11 +12,17 @@
     │   ├── StreamExists               stream_exists        409
     │   ├── StreamIsClosed             stream_closed        409
     │   ├── StreamHasSource            stream_has_source    409
+    │   ├── ContentTypeMismatch        content_type_mismatch 409
+    │   ├── WriterSeqConflict          stream_seq_conflict  409
+    │   ├── ProducerFenced             producer_fenced      403
+    │   ├── ProducerGap                producer_gap         409
     │   ├── OffsetGone                 offset_gone          410
+    │   ├── StreamDeleted              stream_deleted       410
     │   ├── BodyTooLarge               body_too_large       413
     │   ├── UriTooLong                 uri_too_long         414
     │   ├── UnsupportedMediaType       unsupported_media    415
     │   ├── Misdirected                misdirected          421
+    │   ├── TooMany                    too_many             429
     │   └── HeadersTooLarge            headers_too_large    431
     ├── UpstreamError                                               upstream
     │   ├── UpstreamUnreachable        upstream_unreachable 502
@@ -133,10 +139,60 @@ class StreamHasSource(RequestError):
     status = 409
 
 
+class ContentTypeMismatch(RequestError):
+    """What is appended is of another type than the stream."""
+
+    code = "content_type_mismatch"
+    status = 409
+
+
+class WriterSeqConflict(RequestError):
+    """``Stream-Seq`` is not greater than the last one."""
+
+    code = "stream_seq_conflict"
+    status = 409
+
+
+class ProducerFenced(RequestError):
+    """A later epoch of this producer has begun; ``epoch`` is the current one."""
+
+    code = "producer_fenced"
+    status = 403
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(
+            f"This producer's epoch is {epoch} by now; what writes with an older one must stop, "
+            "or begin a later epoch."
+        )
+        self.epoch = epoch
+
+
+class ProducerGap(RequestError):
+    """A producer's batch came before the one that it follows."""
+
+    code = "producer_gap"
+    status = 409
+
+    def __init__(self, expected: int, received: int) -> None:
+        super().__init__(
+            f"The producer's next batch is {expected}, this is {received}; send those between "
+            "first."
+        )
+        self.expected = expected
+        self.received = received
+
+
 class OffsetGone(RequestError):
     """The offset belongs to an earlier making of this name, or to trimmed events."""
 
     code = "offset_gone"
+    status = 410
+
+
+class StreamDeleted(RequestError):
+    """The stream was deleted, but forks of it are still there, so its name is not free."""
+
+    code = "stream_deleted"
     status = 410
 
 
@@ -166,6 +222,13 @@ class Misdirected(RequestError):
 
     code = "misdirected"
     status = 421
+
+
+class TooMany(RequestError):
+    """A configured limit on a number of things is reached; try again later."""
+
+    code = "too_many"
+    status = 429
 
 
 class HeadersTooLarge(RequestError):

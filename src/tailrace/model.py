@@ -14,6 +14,12 @@ stream ended, any other reader has not.
 
     seq   0        1        2        3 (ending.seq)
           |--ev 1--|--ev 2--|--ending--|
+
+A fork begins with events of other streams, its ancestors, which keep their offsets; its own are
+numbered on from there. ``StreamInfo.ancestry`` says where each ancestor's part ends:
+
+    ancestry = (a…_2, b…_3)       a…_1   a…_2   b…_3   c…_4   c…_5
+                                  |----- of a -|- of b -|- its own -
 """
 
 from __future__ import annotations
@@ -128,6 +134,17 @@ class Ending:
         return self.kind is EndingKind.COMPLETED
 
 
+class Producer(NamedTuple):
+    """How far an idempotent producer has come in one stream."""
+
+    id: str
+    epoch: int
+    seq: int
+    """The last batch of that epoch which the stream has."""
+    closed: bool = False
+    """That batch closed the stream."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
     """What is known about a stream without reading it."""
@@ -142,13 +159,41 @@ class StreamInfo:
     last_seq: int = 0
     """The number of the last event; 0 while there is none."""
     size: int = 0
-    """Bytes of data in all its events."""
+    """Bytes of data in all its own events, trimmed ones included."""
     ending: Ending | None = None
+    trimmed: int = 0
+    """Events up to this number are no longer kept."""
+    ttl: int | None = None
+    """Seconds without a read or a write after which it expires; None: it does not."""
+    expires_at: int | None = None
+    """Milliseconds since the epoch at which it expires, whatever happens; never beside ``ttl``."""
+    deadline: int | None = None
+    """When it expires, as far as the store was told: ``expires_at``, or ``ttl`` after a use."""
+    ancestry: tuple[Offset, ...] = ()
+    """For a fork, where each ancestor's part ends, oldest first; numbers never descend."""
+    forked_from: str = ""
+    """For a fork, the name of the stream that it was made from."""
+    sub_offset: int = 0
+    """For a fork, how much of what follows ``ancestry[-1]`` it was made with, as its own events."""
+    deleted: bool = False
+    """Deleted, and kept only because forks read its events; its name is taken."""
+
+    @property
+    def inherited(self) -> int:
+        """The number of the last event that an ancestor has; 0 for a stream that is no fork."""
+        return self.ancestry[-1].seq if self.ancestry else 0
+
+    def offset(self, seq: int) -> Offset:
+        """The place after event ``seq``, as clients know it: with the generation that made it."""
+        for ancestor in self.ancestry:
+            if seq <= ancestor.seq:
+                return Offset(ancestor.generation, seq)
+        return Offset(self.generation, seq)
 
     @property
     def tail(self) -> Offset:
         """The place after the last event."""
-        return Offset(self.generation, self.last_seq)
+        return self.offset(self.last_seq)
 
     def grown(self, events: int, size: int) -> StreamInfo:
         """The same stream with so many more events of so many bytes in all."""

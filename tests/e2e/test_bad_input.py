@@ -189,8 +189,8 @@ def test_a_url_without_a_question_is_refused(running: Running, query: str) -> No
         (COMPLETIONS, {"POST"}),
         ("/v1/models", {"GET"}),
         ("/streams", {"GET"}),
-        ("/streams/chat/x", {"GET", "HEAD", "POST", "DELETE"}),
-        ("/streams/other", {"GET", "HEAD", "POST", "DELETE"}),
+        ("/streams/chat/x", {"GET", "HEAD", "PUT", "POST", "DELETE"}),
+        ("/streams/other", {"GET", "HEAD", "PUT", "POST", "DELETE"}),
     ],
 )
 def test_a_method_that_a_route_lacks_gets_405_and_those_it_has(

@@ -308,7 +308,7 @@ NAMES = [
     Row("an API we do not have", 404, "POST", "/v1/files", (JSON,), CHAT),
     Row("a fragment", 400, "GET", "/stream?content=a#b"),
     Row("no slash", 400, "GET", "stream?content=spend"),
-    Row("making an answer", 405, "PUT", "/streams/chat/mine", (("Content-Type", "text/plain"),)),
+    Row("making an answer", 403, "PUT", "/streams/chat/mine", (("Content-Type", "text/plain"),)),
     Row("appending to an answer", 409, "POST", "{link}", (("Content-Type", "text/plain"),),
         b"forged"),
     Row("another's place as one's own", 410, "GET", "{link}?offset={offset}"),

@@ -116,7 +116,7 @@ def test_a_viewer_that_reads_nothing_is_closed_in_the_end_without_an_ending(
         with get(server, ASK) as reading:
             got = reading.until(lambda data: len(data) == len(LARGE))
             link = reading.fields["content-location"]
-            with Viewer(server, "GET", link, receive_buffer=4096) as stuck:
+            with Viewer(server, "GET", f"{link}?view=sse", receive_buffer=4096) as stuck:
                 stuck.head()
                 wait_for(lambda: " aborted" in server.output)
                 body = stuck.rest()
@@ -126,7 +126,7 @@ def test_a_viewer_that_reads_nothing_is_closed_in_the_end_without_an_ending(
             # The others never noticed, and it may come back to its place.
             upstream.open("token")
             assert (got + reading.rest().data).endswith(b"xmore")
-        assert end_of(fetch(server, link).data)["ending"] == "completed"
+        assert end_of(fetch(server, link, EVENTS).data)["ending"] == "completed"
 
 
 # --- stopping -----------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ def show(what: str, size: int) -> None:
 
 def begin(server: Server, stack: ExitStack, link: str) -> tuple[Viewer, bytes]:
     """A stuck viewer that is known to be attached: it was sent the first event."""
-    viewer = stack.enter_context(stuck(server, link)).head()
+    viewer = stack.enter_context(stuck(server, f"{link}?view=sse")).head()
     return viewer, viewer.until(lambda data: data.endswith(b"\n\n"))
 
 

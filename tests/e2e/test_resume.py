@@ -57,7 +57,7 @@ class Wanderer:
         place = f"{self._generation}_{self._seq:016d}"
         target, headers = f"{self.link}?view={self.view}&offset={place}", []
         if self.view == "sse" and self._random.random() < 0.5:
-            target, headers = self.link, [("Last-Event-ID", place)]
+            target, headers = self.link, [EVENTS, ("Last-Event-ID", place)]
         with get(self._server, target, *headers) as viewer:
             assert viewer.status == 200
             if self.connections > self._cuts:

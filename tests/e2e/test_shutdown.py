@@ -55,7 +55,7 @@ def test_answers_are_interrupted_and_viewers_let_go_with_a_retry(tmp_path: Path)
                 assert upstream.disconnected(asked)
         with serving(upstream.base_url, tmp_path) as server:
             for link in links:
-                *events, end = sse_events(fetch(server, link).data)
+                *events, end = sse_events(fetch(server, link, EVENTS).data)
                 assert len(events) == 3
                 assert json.loads(end.data)["ending"] == "interrupted"
                 assert fetch(server, f"{link}?view=text") == (b"abc", False)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tailrace.contracts import SinkOwner, Store
 from tailrace.log.catalogue import Catalogue
+from tailrace.log.commits import Commits
 from tailrace.log.cursor import Cursor
 from tailrace.log.doorbell import Doorbell
 from tailrace.log.encodings import Encodings
@@ -89,6 +90,7 @@ class House:
         self.store = store
         self.machinery = Machinery(
             store=store,
+            commits=Commits(store),
             bell=Doorbell(loop),
             history=History(store),
             encodings=Encodings(),

@@ -356,12 +356,12 @@ def test_retention_takes_the_longest_closed_first_and_never_an_open_one() -> Non
             for _, source in (streams[2], streams[0], streams[1]):
                 source.stop(EndingKind.COMPLETED, "")
                 h.clock.now += 1
-            gone = await h.catalogue.retire("chat/", age=10**6, size=250)
+            gone = await h.catalogue.retention.retire("chat/", age=10**6, size=250)
             assert gone == 2
             left = {info.name for info in (await h.catalogue.page("chat/")).streams}
             assert left == {streams[1][0].name, streams[3][0].name}
             h.clock.now += 100
-            assert await h.catalogue.retire("chat/", age=50, size=10**6) == 1
+            assert await h.catalogue.retention.retire("chat/", age=50, size=10**6) == 1
             left = {info.name for info in (await h.catalogue.page("chat/")).streams}
             assert left == {streams[3][0].name}
 

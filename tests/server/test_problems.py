@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from tailrace import errors
-from tailrace.errors import MethodNotAllowed, StartupError, TailraceError
+from tailrace.errors import (
+    MethodNotAllowed,
+    ProducerFenced,
+    ProducerGap,
+    StartupError,
+    TailraceError,
+)
 from tailrace.server.problems import openai_json, problem, problem_json
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -28,7 +34,12 @@ def every_error() -> list[type[TailraceError]]:
 
 
 def sample(kind: type[TailraceError]) -> TailraceError:
-    return kind(("GET", "HEAD")) if kind is MethodNotAllowed else kind("This went wrong.")
+    special = {
+        MethodNotAllowed: MethodNotAllowed(("GET", "HEAD")),
+        ProducerFenced: ProducerFenced(3),
+        ProducerGap: ProducerGap(4, 6),
+    }
+    return special.get(kind) or kind("This went wrong.")
 
 
 SHOWN = [kind for kind in every_error() if not issubclass(kind, StartupError)]

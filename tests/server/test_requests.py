@@ -275,7 +275,7 @@ def test_the_stream_flag_is_found(body: bytes, flag: bool) -> None:
     ("query", "expected"),
     [
         (b"", ReadQuery(None, None)),
-        (b"x=1&live=sse", ReadQuery(None, None)),
+        (b"x=1&live=sse&cursor=7", ReadQuery(None, None, "sse", "7")),
         (b"offset=-1", ReadQuery("-1", None)),
         (b"offset=now&view=text", ReadQuery("now", "text")),
         (b"view=sse&view=text", ReadQuery(None, "sse")),

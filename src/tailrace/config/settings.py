@@ -255,7 +255,40 @@ class Settings:
         "After so much silence a viewer gets a heartbeat; proxies drop connections that are "
         "silent for 30 to 60 s.",
     )
+    long_poll_timeout: float = _row(
+        30.0,
+        kinds.seconds(0.001, 3600),
+        "Viewers",
+        "How long a long-poll waits for news before it is answered with none; proxies cut what "
+        "is silent for a minute.",
+    )
+    sse_lifetime: float = _row(
+        60.0,
+        kinds.seconds(0, _DAY),
+        "Viewers",
+        "After so long an event stream asked for with `live=sse` ends, and its client asks for "
+        "the rest: a cache before us can then serve many with one; 0 lets it last.",
+    )
 
+    max_streams: int = _row(
+        1_000_000,
+        kinds.integer(1, 1_000_000_000),
+        "Limits",
+        "Streams that clients may have made at a time; each open one costs about 1.5 KiB of "
+        "memory.",
+    )
+    max_producers: int = _row(
+        1000,
+        kinds.integer(1, 1_000_000),
+        "Limits",
+        "Idempotent producers that one stream remembers; some 200 bytes each.",
+    )
+    max_long_polls: int = _row(
+        10_000,
+        kinds.integer(1, 1_000_000),
+        "Limits",
+        "Long-polls that may wait at a time; each holds a connection.",
+    )
     max_body: int = _row(
         32 * _MIB,
         kinds.size(0, _GIB),

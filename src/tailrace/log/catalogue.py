@@ -7,17 +7,30 @@ not with what was kept.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 from weakref import WeakValueDictionary
 
-from tailrace.contracts import Append, Create, Delete, Listing, Sink, Source, View
-from tailrace.errors import NotFound, OffsetGone, StoreError, StreamExists
+from tailrace.contracts import (
+    Append,
+    Create,
+    Delete,
+    Listing,
+    Marker,
+    Sink,
+    Source,
+    Trim,
+    View,
+)
+from tailrace.errors import NotFound, OffsetGone, StreamDeleted, StreamExists, TooMany
+from tailrace.log import forking
 from tailrace.log.cursor import Cursor
-from tailrace.log.lifecycle import Action, after
+from tailrace.log.expiry import first_deadline
+from tailrace.log.lifecycle import Action, State, after
+from tailrace.log.making import Forking, Making, Records, differs, is_same_fork, made
+from tailrace.log.retention import Retention
 from tailrace.log.stream import Machinery, Stream, refuse_if_unwell
 from tailrace.model import (
     RANDOM_BITS,
@@ -27,8 +40,7 @@ from tailrace.model import (
     StreamInfo,
     mint_generation,
 )
-
-logger = logging.getLogger(__name__)
+from tailrace.wire.media_type import is_json
 
 # Added to the last durable number of a stream whose source died with its process. Events after
 # that one may have been shown without having become durable; no number of theirs is used again,
@@ -57,8 +69,12 @@ class Catalogue:
         self._patience = patience
         self._random_bits = random_bits
         self._latest_generation = ""
+        self._count = 0
         # Weak: a stream is kept by what needs it (its source, a cursor, an append under way).
         self._live: WeakValueDictionary[str, Stream] = WeakValueDictionary()
+        self.retention: Final = Retention(
+            shared, lambda info: self._live.get(info.name) or self._admit(info), self._discard
+        )
 
     async def open(self) -> None:
         """Open the store; end the streams whose sources died with their process.
@@ -69,10 +85,12 @@ class Catalogue:
         number = 0
         for info in await store.open():
             number = store.write(Append(info.generation, (), self._interrupted(info)))
-        newest = (await store.list("", limit=1)).streams
-        self._latest_generation = newest[0].generation if newest else ""
+        listing = await store.list("", limit=1)
+        self._count = listing.total_streams
+        self._latest_generation = listing.streams[0].generation if listing.streams else ""
         if number:
             await store.committed(number)
+        await self.retention.open()
 
     def _interrupted(self, info: StreamInfo) -> Ending:
         return Ending(
@@ -96,36 +114,152 @@ class Catalogue:
         generation = self.mint()
         return self._create(prefix + generation, generation, content_type, source)
 
-    async def create(self, name: str, content_type: str, source: str = "") -> Stream:
+    async def create(
+        self, name: str, content_type: str, source: str = "", *, ttl: int | None = None
+    ) -> Stream:
         """Make a stream of that name. Raises StreamExists where there is one."""
-        if await self._find(name) is not None:
+        if await self._find_for_making(name) is not None:
             raise StreamExists("There is a stream of this name already; choose another name.")
-        return self._create(name, self.mint(), content_type, source)
+        info = replace(self._described(name, Making(content_type, ttl)), source=source)
+        return self._admit(info, self._shared.store.write(Create(info)))
 
     def _create(self, name: str, generation: str, content_type: str, source: str) -> Stream:
         info = StreamInfo(name, generation, content_type, self._shared.wall(), source)
         return self._admit(info, self._shared.store.write(Create(info)))
 
+    async def put(self, name: str, making: Making, records: Records = ()) -> tuple[Stream, bool]:
+        """The stream of that name, made with ``records`` if there is none; whether it was made.
+
+        Durable on return. Raises StreamExists where there is one that was made otherwise,
+        TooMany, or StoreError.
+        """
+        stream = await self._find_for_making(name)
+        if stream is None:
+            refuse_if_unwell(self._shared.store)
+            info = self._described(name, making)
+            return await self._make(info, records, close=making.close), True
+        if stream.info.forked_from or differs(stream.info, making, closed=_is_closed(stream)):
+            await stream.committed()
+            raise StreamExists("There is a stream of this name, and it was made otherwise.")
+        await stream.committed()
+        return stream, False
+
+    async def fork(self, name: str, wish: Forking, records: Records = ()) -> tuple[Stream, bool]:
+        """As ``put``, for a stream that begins with what another has up to a place.
+
+        Raises NotFound, StreamExists, ContentTypeMismatch, BadRequest or StoreError.
+        """
+        parent = await self._source_of(wish.source)
+        making = wish.inherit(parent.info)
+        await parent.committed()
+        place = self._anchor(parent, wish.anchor)
+        existing = await self._find_for_making(name)
+        if existing is not None:
+            if not is_same_fork(existing.info, parent.info, wish, place) or differs(
+                existing.info, making, closed=_is_closed(existing)
+            ):
+                raise StreamExists("There is a stream of this name, and it was made otherwise.")
+            await existing.committed()
+            return existing, False
+        taken = await self._taken(parent, place, wish.sub_offset)
+        refuse_if_unwell(self._shared.store)
+        if parent.state is State.GONE:
+            raise NotFound("The stream to be forked was deleted meanwhile.")
+        if self._live.get(name) is not None:  # made while we read
+            return await self.fork(name, wish, records)
+        info = replace(
+            self._described(name, making),
+            last_seq=place,
+            ancestry=forking.ancestry(parent.info, place),
+            forked_from=wish.source,
+            sub_offset=wish.sub_offset,
+        )
+        return await self._make(info, [*taken, *records], close=making.close), True
+
+    async def _taken(self, parent: Stream, place: int, sub_offset: int) -> Records:
+        if not sub_offset:
+            return ()
+        messages = is_json(parent.content_type)
+        events = await parent.range(place, forking.reach(sub_offset, messages=messages))
+        return forking.take(events, sub_offset, messages=messages)
+
+    async def _source_of(self, name: str) -> Stream:
+        try:
+            return await self.get(name)
+        except StreamDeleted:
+            raise StreamExists("The stream to be forked was deleted.") from None
+
+    @staticmethod
+    def _anchor(parent: Stream, anchor: Offset | str | None) -> int:
+        if anchor is None or anchor == LATEST:
+            return parent.visible
+        if not isinstance(anchor, Offset):
+            return parent.trimmed
+        return forking.place_of(parent.info, anchor)
+
+    def _described(self, name: str, making: Making) -> StreamInfo:
+        if self._count >= self._shared.max_streams:
+            raise TooMany("There are as many streams as there may be; delete some.")
+        now = self._shared.wall()
+        deadline = first_deadline(making.ttl, making.expires_at, now)
+        self.retention.expect(deadline)
+        return StreamInfo(
+            name,
+            self.mint(),
+            making.content_type,
+            now,
+            ttl=making.ttl,
+            expires_at=making.expires_at,
+            deadline=deadline,
+        )
+
+    async def _make(self, info: StreamInfo, records: Records, *, close: bool) -> Stream:
+        events, ending = made(info, records, close=close)
+        number = self._shared.store.write(Create(info, events, ending))
+        grown = info.grown(len(events), sum(len(event.data) for event in events))
+        stream = self._admit(replace(grown, ending=ending), number)
+        await stream.committed()
+        return stream
+
     async def get(self, name: str) -> Stream:
-        """The stream of that name. Raises NotFound."""
+        """The stream of that name; never one that could still be lost.
+
+        Raises NotFound, StreamDeleted, or StoreError.
+        """
         stream = await self._find(name)
         if stream is None:
             raise NotFound("There is no stream of this name; it may have been deleted.")
+        if not stream.source_kind:
+            await self._shared.commits.durable(stream.born)
         return stream
 
+    async def _find_for_making(self, name: str) -> Stream | None:
+        try:
+            return await self._find(name)
+        except StreamDeleted as error:
+            raise StreamExists(str(error)) from None
+
     async def _find(self, name: str) -> Stream | None:
-        live = self._live.get(name)
-        if live is not None:
-            return live
-        info = await self._shared.store.find(name)
-        # Another request may have brought it into memory meanwhile.
-        live = self._live.get(name)
-        if live is not None or info is None:
-            return live
-        return self._admit(info)
+        """Raises StreamDeleted where forks keep it."""
+        stream = self._live.get(name)
+        if stream is None:
+            info = await self._shared.store.find(name)
+            # Another request may have brought it into memory meanwhile.
+            stream = self._live.get(name)
+            if stream is None:
+                if info is None:
+                    return None
+                if info.deleted:
+                    raise StreamDeleted("This stream was deleted, and forks of it still exist.")
+                stream = self._admit(info)
+        if self.retention.is_over(stream):
+            self._discard(stream)
+            return await self._find(name)  # forks may keep it
+        return stream
 
     def _admit(self, info: StreamInfo, number: int = 0) -> Stream:
         stream = Stream(info, self._shared, number)
+        self._count += 1 if number else 0
         self._live[stream.name] = stream
         return stream
 
@@ -147,26 +281,34 @@ class Catalogue:
     def place(stream: Stream, token: str | Offset) -> int:
         """The number that an offset means in ``stream``.
 
-        Raises OffsetGone for an offset of another making of the name. A number past the end of
-        what can be seen reads as that end.
+        Raises OffsetGone for an offset of another making of the name, or of what is no longer
+        kept. A number past the end of what can be seen reads as that end.
         """
         if token == EARLIEST:
-            return 0
+            return stream.trimmed
         if token == LATEST:
             return stream.visible
         assert isinstance(token, Offset)  # noqa: S101 - the two words are all the strings
-        if token.generation != stream.generation:
+        seq = forking.locate(stream.info, token)
+        if seq is None:
             raise OffsetGone(
-                "This offset belongs to an earlier stream of this name; start again from -1."
+                "This offset belongs to another stream, perhaps an earlier one of this name; "
+                "start again from -1."
             )
-        if stream.ending is None:
-            return min(token.seq, stream.visible)
-        return token.seq
+        if seq < stream.trimmed:
+            raise OffsetGone("What follows this offset is no longer kept; start again from -1.")
+        return min(seq, stream.visible) if stream.ending is None else seq
 
-    def follow(self, stream: Stream, view: View, sink: Sink, seq: int) -> Cursor:
+    def touch(self, stream: Stream) -> None:
+        """It is read or written: where it has a TTL, that begins anew."""
+        self.retention.touch(stream)
+
+    def follow(
+        self, stream: Stream, view: View, sink: Sink, seq: int, marker: Marker | None = None
+    ) -> Cursor:
         """A new cursor on ``stream``, placed after event ``seq``, not pumped yet.
 
-        ``stream.attach(cursor)`` sets it going.
+        ``stream.attach(cursor)`` sets it going. ``marker``: what the view says to it alone.
         """
         shared = self._shared
         return Cursor(
@@ -178,6 +320,7 @@ class Catalogue:
             heartbeat=shared.heartbeats.period,
             patience=self._patience,
             on_done=lambda cursor: cursor.stream.detach(cursor),
+            marker=marker,
         )
 
     # --- letting go -----------------------------------------------------------------------
@@ -191,50 +334,31 @@ class Catalogue:
     async def delete(self, name: str) -> None:
         """Stop its source, tell its readers, forget it, erase it. Raises NotFound, StoreError."""
         stream = await self.get(name)
-        self.stop(stream, EndingKind.CANCELLED, "The stream was deleted.")
-        after(stream.state, Action.DELETE)
-        await self._shared.store.committed(self._discard(stream))
+        await self._shared.commits.durable(self._discard(stream))
+
+    async def trim(self, stream: Stream, seq: int) -> None:
+        """Keep nothing up to event ``seq``, as far as that can be seen now. Raises StoreError."""
+        seq = min(seq, stream.visible)
+        if seq <= stream.trimmed:
+            return
+        number = self._shared.store.write(Trim(stream.generation, seq))
+        stream.trim(seq)
+        self._shared.history.forget(stream.generation)
+        await self._shared.commits.durable(number)
 
     def _discard(self, stream: Stream) -> int:
+        self.stop(stream, EndingKind.CANCELLED, "The stream was deleted.")
+        after(stream.state, Action.DELETE)
         number = self._shared.store.write(Delete(stream.generation))
         stream.expire()
+        self._count -= 1
+        self.retention.forget(stream.generation)
         if self._live.get(stream.name) is stream:
             del self._live[stream.name]
         self._shared.history.forget(stream.generation)
         return number
 
-    async def retire(self, prefix: str, *, age: float, size: int) -> int:
-        """Delete the longest closed streams under ``prefix``: those closed more than ``age``
-        seconds ago, and as many more as it takes for all to fit into ``size`` bytes.
-
-        Returns how many went. Streams that are not closed stay, whatever their size.
-        """
-        retired = 0
-        horizon = self._shared.wall() - int(age * 1000)
-        while True:
-            page = await self._shared.store.list(prefix, limit=100, oldest_closed=True)
-            excess = page.total_size - size
-            victims = []
-            for info in page.streams:
-                if excess <= 0 and info.ending is not None and info.ending.time >= horizon:
-                    break
-                victims.append(info)
-                excess -= info.size
-            numbers = [self._discard(self._live.get(i.name) or self._admit(i)) for i in victims]
-            if numbers:
-                await self._shared.store.committed(numbers[-1])
-            retired += len(victims)
-            if not victims or len(victims) < len(page.streams):
-                return retired
-
-    async def keep_retiring(self, prefix: str, *, age: float, size: int, interval: float) -> None:
-        """``retire`` every ``interval`` seconds, until cancelled."""
-        while True:
-            try:
-                await self.retire(prefix, age=age, size=size)
-            except StoreError as error:
-                logger.warning("retention has to wait: %s", error)
-            await asyncio.sleep(interval)
+    # --- the end of the process -------------------------------------------------------------
 
     def end_sources(self, kind: EndingKind, reason: str) -> None:
         """End every stream that a source fills."""
@@ -250,5 +374,11 @@ class Catalogue:
     async def close(self) -> None:
         """Flush and close the store."""
         self._shared.heartbeats.close()
+        await self.retention.close()
         await self._shared.history.close()
         await self._shared.store.close()
+        await self._shared.commits.close()
+
+
+def _is_closed(stream: Stream) -> bool:
+    return stream.state is State.CLOSED

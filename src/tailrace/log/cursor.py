@@ -18,12 +18,14 @@ about to write is encoded again, or found encoded, when its sink takes more.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from tailrace.contracts import Closing, Sink, View
+from tailrace.contracts import Closing, Marker, Sink, View
 from tailrace.errors import NotFound, TailraceError
+from tailrace.model import Event
 
 if TYPE_CHECKING:
     from tailrace.log.stream import Stream
@@ -51,8 +53,9 @@ class Cursor:
     """Follows ``stream`` from ``seq`` on, until its end or the sink's."""
 
     __slots__ = (
-        "_clock", "_on_done", "_patience", "_period", "_sink", "_skip", "_view",
-        "_written_at", "blocked_since", "condition", "seq", "stream",
+        "_clock", "_fetched", "_marked", "_marker", "_on_done", "_patience", "_period",
+        "_retiring", "_sink", "_skip", "_view", "_written_at", "blocked_since", "condition",
+        "seq", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +69,7 @@ class Cursor:
         heartbeat: float,
         patience: float,
         on_done: Callable[[Cursor], None],
+        marker: Marker | None = None,
     ) -> None:
         self.stream = stream
         self.seq = seq
@@ -80,6 +84,11 @@ class Cursor:
         self._patience = patience
         self._written_at = clock()
         self._on_done = on_done
+        self._marker = marker
+        self._retiring = False
+        self._marked: tuple[int, bool, bool] | None = None
+        self._fetched = -1
+        """The place from which the store was read because a unit went past what was at hand."""
 
     def pump(self) -> bool:
         """Write the next slice, if there is one and the sink takes it. Never raises.
@@ -96,34 +105,80 @@ class Cursor:
     def _pump(self) -> bool:
         if self.condition is not Condition.IDLE:
             return False
+        retiring = self._retiring and not self._skip
+        if retiring or self.seq < self.stream.trimmed:
+            # What was trimmed under a slow reader it is told of when it asks for its place.
+            self._finish(whole=retiring)
+            return False
         events = self.stream.read(self.seq, 1 if self._skip else _READ, _COUNT)
         if events is None:
-            self.condition = Condition.FETCHING
-            self.stream.fetch(self.seq, self)
-            return False
+            return self._fetch()
         if not events:
             self._at_end()
+        events = events and self._whole(events, fewest=self._skip > 0)
+        if not events:
             return False
         data = self.stream.encode(self._view, events)
         if len(data) > SLICE and len(events) > 1:
-            # A slice can end within one event's encoding, not within a batch's: `skip` says
-            # where in the next event, whatever batches are made of it later.
-            events = events[:1]
+            # A slice can end within the encoding of one unit (nearly always one event), not
+            # within a batch's: `skip` says where in it, whatever batches are made of it later.
+            events = self._whole(events, fewest=True)
             data = self.stream.encode(self._view, events)
         if len(data) <= SLICE and not self._skip:
             self.seq = events[-1].seq
+            data += self._mark()
             return self._write(data) if data else True
-        return self._write_slice(data)
+        return self._write_slice(data, events[-1].seq)
 
-    def _write_slice(self, data: bytes) -> bool:
+    def _whole(self, events: list[Event], *, fewest: bool) -> list[Event]:
+        """As many as the view can encode by themselves; none: it waits for what follows."""
+        view, stream = self._view, self.stream
+        count = view.whole(events, fewest=fewest, last=stream.is_last(events[-1].seq))
+        while not count:
+            more = stream.read(self.seq, sys.maxsize, len(events) + 1)
+            if more is None or (len(more) <= len(events) and more[-1].seq < stream.visible):
+                if self._fetched != self.seq:
+                    self._fetched = self.seq
+                    self._fetch()
+                    return []
+                count = view.whole(events, fewest=fewest, last=True)
+                break
+            if len(more) <= len(events):
+                self._at_end()
+                return []
+            events = more
+            count = view.whole(events, fewest=fewest, last=stream.is_last(events[-1].seq))
+        return events[:count]
+
+    def _fetch(self) -> bool:
+        self.condition = Condition.FETCHING
+        self.stream.fetch(self.seq, self)
+        return False
+
+    def _write_slice(self, data: bytes, last: int) -> bool:
         start = self._skip
         stop = min(start + SLICE, len(data))
+        piece = data[start:stop]
         if stop == len(data):
-            self.seq += 1
+            self.seq = last
             self._skip = 0
+            piece += self._mark()
         else:
             self._skip = stop
-        return self._write(data[start:stop])
+        return self._write(piece)
+
+    def _mark(self) -> bytes:
+        """What the view says to this reader alone; nothing where it was said already."""
+        if self._marker is None:
+            return b""
+        caught_up = self.seq >= self.stream.visible
+        closed = caught_up and self.stream.ending is not None
+        place = (self.seq, caught_up, closed)
+        if place == self._marked:
+            return b""
+        self._marked = place
+        seq = min(self.seq, self.stream.visible)
+        return self._marker.mark(self.stream.offset(seq), caught_up=caught_up, closed=closed)
 
     def _write(self, data: bytes) -> bool:
         self._written_at = self._clock()
@@ -137,14 +192,17 @@ class Cursor:
     def _at_end(self) -> None:
         ending = self.stream.ending
         if ending is None:
-            self.stream.wait(self)
+            mark = self._mark()
+            if not mark or self._write(mark):
+                self.stream.wait(self)
             return
+        mark = self._mark()
         self.seq = ending.seq
-        self._close(self._view.end(self.stream.generation, ending))
+        self._close(self._view.end(self.stream.generation, ending), mark)
 
-    def _close(self, closing: Closing) -> None:
-        if closing.data:
-            self._sink.write(closing.data)
+    def _close(self, closing: Closing, mark: bytes = b"") -> None:
+        if mark or closing.data:
+            self._sink.write(mark + closing.data)
         self._finish(whole=closing.whole)
 
     def _finish(self, *, whole: bool) -> None:
@@ -200,6 +258,13 @@ class Cursor:
             self._finish(whole=False)
             return
         self._close(closing)
+
+    def retire(self) -> None:
+        """End the body after what was written, for the reader to come back for the rest."""
+        if self._skip:
+            self._retiring = True
+        elif self.condition is not Condition.DONE:
+            self._finish(whole=True)
 
     def look(self, now: float) -> float | None:
         """What time alone makes due: a heartbeat, or the end of a stuck viewer's time."""

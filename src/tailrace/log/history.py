@@ -57,10 +57,12 @@ class History:
 
     def read(self, generation: str, after: int, size: int, count: int) -> list[Event] | None:
         """Events after a place if a batch with them is at hand, else None."""
-        for start in self._by_stream.get(generation, ()):
+        # The newest first: one that begins at this very place reaches farthest. A batch holds
+        # all there is after the place for which it was read, also where events were trimmed.
+        for start in reversed(self._by_stream.get(generation, ())):
             batch = self._batches[generation, start]
-            if batch[0].seq <= after + 1 <= batch[-1].seq:
-                return fitting(batch, after + 1 - batch[0].seq, size, count)
+            if start <= after < batch[-1].seq:
+                return fitting(batch, max(0, after + 1 - batch[0].seq), size, count)
         return None
 
     def request(self, generation: str, after: int, reader: Waiting) -> None:

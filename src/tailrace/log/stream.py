@@ -2,29 +2,47 @@
 
 Visibility belongs to the stream. With a source, what is appended is shown at once and durable
 within one group commit. Without one, clients append: durable first, then acknowledged and
-shown, so that no reader ever sees what could still be lost.
+shown, so that no reader ever sees what could still be lost. Even a refusal (closed, fenced, out
+of order) waits until what it rests on is durable.
+
+A fork reads its ancestors' events where they are, under their generations: a read never goes
+past the end of one ancestor's part, and the next read goes on in the next part.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from tailrace.contracts import Append, Source, Store, View
-from tailrace.errors import StoreFull, StoreOverloaded, StoreUnavailable
+from tailrace.errors import (
+    RequestError,
+    StoreFull,
+    StoreOverloaded,
+    StoreUnavailable,
+    StreamHasSource,
+    TailraceError,
+)
+from tailrace.log.commits import Commits
 from tailrace.log.cursor import Condition, Cursor
 from tailrace.log.doorbell import Doorbell
 from tailrace.log.encodings import Encodings
 from tailrace.log.heartbeats import Heartbeats
 from tailrace.log.history import History
+from tailrace.log.ledger import Ledger, Said, refuse_other_type
 from tailrace.log.lifecycle import Action, State, after, state_of
+from tailrace.log.making import Records
+from tailrace.log.producers import Claim
 from tailrace.log.window import Window
-from tailrace.model import Ending, EndingKind, Event, StreamInfo
+from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo
 
 # An encoding of this size leaves in slices, each of which would make it anew.
 _LARGE: Final = 32 * 1024
+# Events read for one answer at most: a list of as many is made in about a millisecond.
+_COUNT: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,7 @@ class Machinery:
     """What all streams of one process share."""
 
     store: Store
+    commits: Commits
     bell: Doorbell
     history: History
     encodings: Encodings
@@ -42,6 +61,21 @@ class Machinery:
     """Milliseconds since the epoch."""
     clock: Callable[[], float]
     """Loop time, seconds."""
+    max_streams: int = 1_000_000
+    """Streams at a time; beyond, clients make none."""
+    max_producers: int = 1000
+    """Idempotent producers that one stream remembers; some 200 bytes each."""
+
+
+class Appended(NamedTuple):
+    """What became of an append."""
+
+    duplicate: bool
+    """It was a retry, or closed what was closed: nothing was added."""
+    producer: Producer | None
+    """How far its producer has come, if it named one."""
+    tail: Offset
+    """The place after the stream's last event."""
 
 
 class Stream:
@@ -59,6 +93,7 @@ class Stream:
         self.left_at = shared.clock()
         """When the last cursor left (loop time); when the stream was opened if none came."""
         self._shared = shared
+        self._base = info
         self._last_seq = info.last_seq
         self._visible = info.last_seq
         self._size = info.size
@@ -66,18 +101,18 @@ class Stream:
         self._cursors: dict[Cursor, None] = {}
         self._waiting: dict[Cursor, None] = {}
         self._due: deque[Cursor] = deque()
-        self._ending_to_come: Ending | None = None
+        self._watchers: set[asyncio.Future[None]] = set()
+        self._ledger = Ledger()
         self._number = number
+        self.born: Final = number
+        """The change that made it, if this process did; 0 if it was there."""
 
     # --- facts ----------------------------------------------------------------------------
 
     @property
     def info(self) -> StreamInfo:
         """The stream as it stands, as far as readers may see it."""
-        return StreamInfo(
-            self.name, self.generation, self.content_type, self.created, self.source_kind,
-            self._visible, self._size, self.ending,
-        )  # fmt: skip
+        return replace(self._base, last_seq=self._visible, size=self._size, ending=self.ending)
 
     @property
     def visible(self) -> int:
@@ -85,9 +120,19 @@ class Stream:
         return self._visible
 
     @property
+    def trimmed(self) -> int:
+        """Events up to this number are no longer kept."""
+        return self._base.trimmed
+
+    @property
     def cursors(self) -> Iterable[Cursor]:
         """Those who read it here."""
         return self._cursors.keys()
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody reads it here, or waits for news of it."""
+        return bool(self._cursors or self._watchers)
 
     @property
     def expired(self) -> Ending:
@@ -95,40 +140,104 @@ class Stream:
         seq = self.ending.seq if self.ending else self._last_seq + 1
         return Ending(EndingKind.EXPIRED, "The stream was deleted.", seq, self._shared.wall())
 
+    def offset(self, seq: int) -> Offset:
+        """The place after event ``seq``, as clients know it."""
+        return self._base.offset(seq)
+
+    def renewed(self, deadline: int) -> None:
+        """The store was told of this deadline."""
+        self._base = replace(self._base, deadline=deadline)
+
+    def trim(self, seq: int) -> None:
+        """The store keeps no events up to ``seq`` any more."""
+        self._base = replace(self._base, trimmed=max(seq, self._base.trimmed))
+        self._ring()
+
     # --- writing --------------------------------------------------------------------------
 
-    def feed(self, records: Sequence[tuple[str, bytes]]) -> None:
+    def feed(self, records: Records) -> None:
         """Append by the stream's own source: shown at once.
 
         Each record is a type and its data. The caller looks at ``congested`` afterwards.
         """
         self.state = after(self.state, Action.FEED)
-        self._append(records, None, shown=True)
+        events = self._make(records)
+        self._number = self._shared.store.write(Append(self.generation, events))
+        self._show(self._last_seq, sum([len(event.data) for event in events]), None)
 
     def end(self, kind: EndingKind, reason: str = "") -> None:
         """Write the one terminal record; by the stream's own source."""
         self.state = after(self.state, Action.END)
         self.source = None
-        self._append((), (kind, reason), shown=True)
+        ending = Ending(kind, reason, self._last_seq + 1, self._shared.wall())
+        self._number = self._shared.store.write(Append(self.generation, (), ending))
+        self._show(self._last_seq, 0, ending)
 
-    async def append(self, records: Sequence[tuple[str, bytes]], *, close: bool = False) -> None:
-        """Append by a client, and perhaps close: returns once durable and shown.
+    async def append(
+        self,
+        records: Records,
+        *,
+        close: bool = False,
+        ending: tuple[EndingKind, str] = (EndingKind.COMPLETED, ""),
+        claim: Claim | None = None,
+        writer_seq: str = "",
+        content_type: str | None = None,
+    ) -> Appended:
+        """Append by a client, and perhaps close with ``ending``; returns once durable and shown.
 
-        Raises StreamHasSource, StreamIsClosed, NotFound, StoreOverloaded, StoreFull or
+        ``content_type``, ``claim`` and ``writer_seq`` are what a request says in Content-Type, of
+        its producer and in Stream-Seq; checked in this order where given.
+
+        Raises StreamIsClosed, StreamHasSource, NotFound, ContentTypeMismatch, ProducerFenced,
+        ProducerGap, BadRequest, WriterSeqConflict, TooMany, StoreOverloaded, StoreFull or
         StoreUnavailable; of the last two, what was to be appended may yet appear.
         """
-        state = after(self.state, Action.CLOSE if close and not records else Action.APPEND)
-        if state is self.state is State.CLOSED:
-            return
-        refuse_if_unwell(self._shared.store)
-        self.state = State.CLOSED if close else state
-        self._append(records, (EndingKind.COMPLETED, "") if close else None, shown=False)
-        last, ending = self._last_seq, self._ending_to_come
+        said = Said(claim, writer_seq, content_type)
+        if claim is not None or writer_seq:
+            await self._ledger.load(self._shared.store, self.generation)
+        try:
+            producer = self._refuse_or_know(records, close, said)
+        except RequestError:
+            await self.committed()
+            raise
+        closed_already = self.state is State.CLOSED and close and not records
+        duplicate = producer is not None or closed_already
+        if not duplicate:
+            producer = claim and Producer(claim.id, claim.epoch, claim.seq, close)
+            self._write(records, ending if close else None, producer, writer_seq)
         await self.committed()
-        # Commits cover changes in order: everything before this one is durable as well.
-        self._visible = max(self._visible, last)
-        self.ending = self.ending or ending
-        self._ring()
+        return Appended(duplicate, producer, self.info.tail)
+
+    def _refuse_or_know(self, records: Records, close: bool, said: Said) -> Producer | None:
+        """The state of a producer that has sent this before, or None: it may be appended."""
+        if self.state is State.CLOSED and said.claim is not None:
+            return self._ledger.retry_of_close(said.claim)
+        if self.state is State.FED and close:
+            raise StreamHasSource("A source fills this stream; stop it in order to close it.")
+        after(self.state, Action.CLOSE if close and not records else Action.APPEND)
+        if records and said.content_type is not None:
+            refuse_other_type(said.content_type, self.content_type)
+        return self._ledger.retry(said, self._shared.max_producers)
+
+    def _write(
+        self,
+        records: Records,
+        end: tuple[EndingKind, str] | None,
+        producer: Producer | None,
+        writer_seq: str,
+    ) -> None:
+        """Give it to the store; it is shown when it is durable."""
+        refuse_if_unwell(self._shared.store)
+        events = self._make(records)
+        ending = None
+        if end is not None:
+            ending = Ending(end[0], end[1], self._last_seq + 1, self._shared.wall())
+            self.state = State.CLOSED
+        change = Append(self.generation, events, ending, producer, writer_seq)
+        self._number = self._shared.store.write(change)
+        self._ledger.enter(producer, writer_seq)
+        last, size = self._last_seq, sum([len(event.data) for event in events])
+        self._shared.commits.expect(self._number, lambda: self._show(last, size, ending))
 
     @property
     def congested(self) -> bool:
@@ -140,12 +249,9 @@ class Stream:
 
         Raises StoreFull or StoreUnavailable.
         """
-        await self._shared.store.committed(self._number)
+        await self._shared.commits.durable(self._number)
 
-    def _append(
-        self, records: Sequence[tuple[str, bytes]], end: tuple[EndingKind, str] | None, *,
-        shown: bool,
-    ) -> None:  # fmt: skip
+    def _make(self, records: Records) -> list[Event]:
         now = self._shared.wall()
         events = []
         for kind, data in records:
@@ -153,17 +259,13 @@ class Stream:
             event = Event(self._last_seq, now, kind, data)
             events.append(event)
             self._window.add(event)
-            self._size += len(data)
-        ending = None
-        if end is not None:
-            ending = Ending(end[0], end[1], self._last_seq + 1, now)
-        self._number = self._shared.store.write(Append(self.generation, events, ending))
-        if shown:
-            self._visible = self._last_seq
-            self.ending = ending
-            self._ring()
-        else:
-            self._ending_to_come = ending
+        return events
+
+    def _show(self, last: int, size: int, ending: Ending | None) -> None:
+        self._visible = max(self._visible, last)
+        self._size += size
+        self.ending = self.ending or ending
+        self._ring()
 
     def expire(self) -> None:
         """Deleted: readers learn it, nobody writes any more."""
@@ -191,24 +293,77 @@ class Stream:
             self.left_at = self._shared.clock()
 
     def read(self, place: int, size: int, count: int) -> list[Event] | None:
-        """Visible events after ``place``; empty at the end; None: behind the window, fetch()."""
+        """Visible events after ``place``; empty at the end; None: behind the window, fetch().
+
+        Never past the end of an ancestor's part: ``breaks_at`` tells where that is.
+        """
         if place >= self._visible or self.state is State.GONE:
             return []
+        place = max(place, self._base.trimmed)
+        if place < self._base.inherited:
+            generation, stop = self._part(place)
+            room = min(count, stop - place)
+            return self._shared.history.read(generation, place, size, room)
         room = min(count, self._visible - place)
         events = self._window.read(place, size, room)
         if events is None:
             events = self._shared.history.read(self.generation, place, size, room)
         return events
 
-    def fetch(self, place: int, cursor: Cursor) -> None:
+    def is_last(self, seq: int) -> bool:
+        """Whether nothing will ever follow event ``seq`` in what is encoded together with it."""
+        if seq < self._base.inherited:
+            return any(ancestor.seq == seq for ancestor in self._base.ancestry)
+        at_fork = seq == self._base.inherited and bool(self._base.ancestry)
+        return at_fork or (self.ending is not None and seq >= self._visible)
+
+    def _part(self, place: int) -> tuple[str, int]:
+        """The generation that has what follows ``place``, and where its part ends."""
+        for ancestor in self._base.ancestry:
+            if place < ancestor.seq:
+                return ancestor.generation, ancestor.seq
+        return self.generation, self._visible
+
+    def fetch(self, place: int, cursor: Cursor | _Fetch) -> None:
         """Have what comes after ``place`` read from the store."""
-        self._shared.history.request(self.generation, place, cursor)
+        place = max(place, self._base.trimmed)
+        self._shared.history.request(self._part(place)[0], place, cursor)
+
+    async def range(self, place: int, limit: int) -> list[Event]:
+        """Visible events after ``place``: at least one if there is any, then as many as fit
+        into ``limit`` bytes of data. Raises NotFound or StoreUnavailable.
+        """
+        found: list[Event] = []
+        while limit > 0 and len(found) < _COUNT:
+            events = self.read(place, limit, _COUNT)
+            if events is None:
+                fetch = _Fetch()
+                self.fetch(place, fetch)
+                await fetch.done
+                continue
+            if not events or (found and len(events[0].data) > limit):
+                break
+            found += events
+            place = events[-1].seq
+            limit -= sum([len(event.data) for event in events])
+        return found
+
+    async def changed(self, place: int) -> None:
+        """Wait until there is something after ``place``, or the stream has ended, or is gone."""
+        while place >= self._visible and self.ending is None and self.state is not State.GONE:
+            waiter = asyncio.get_running_loop().create_future()
+            self._watchers.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._watchers.discard(waiter)
 
     def encode(self, view: View, events: list[Event]) -> bytes:
         """Encode, sharing with the stream's other cursors and with the next slice."""
         large = len(events) == 1 and len(events[0].data) > _LARGE
         keep = large or len(self._cursors) > 1
-        return self._shared.encodings.encode(view, self.generation, events, keep=keep)
+        generation = self._base.offset(events[0].seq).generation
+        return self._shared.encodings.encode(view, generation, events, keep=keep)
 
     def wait(self, cursor: Cursor) -> None:
         """Pump ``cursor`` at the next ring."""
@@ -229,11 +384,29 @@ class Stream:
         return bool(due)
 
     def _ring(self) -> None:
+        for watcher in self._watchers:
+            if not watcher.done():
+                watcher.set_result(None)
         if self._waiting:
             self._due.extend(self._waiting)
             self._waiting.clear()
         if self._due:
             self._shared.bell.ring(self)
+
+
+class _Fetch:
+    """Waits for one read of the store, as a cursor does."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def arrived(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def unreadable(self, error: TailraceError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
 
 
 def refuse_if_unwell(store: Store) -> None:

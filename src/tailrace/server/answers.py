@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tailrace.contracts import Call
 from tailrace.log.stream import Stream
+from tailrace.server.addresses import stream_url
 from tailrace.server.services import CHAT, Services
 from tailrace.sources.relay import Relay
-from tailrace.wire.names import name_to_path
 
 # Every chunk is a JSON document: what the durable view promises of such a stream.
 CONTENT_TYPE = "application/json"
@@ -24,11 +24,6 @@ def start_answer(services: Services, call: Call) -> Stream:
     stream, relay = make_answer(services)
     relay.start(call)
     return stream
-
-
-def stream_url(name: str) -> str:
-    """The path of a stream, as a client asks for it."""
-    return f"/streams/{name_to_path(name)}"
 
 
 def content_location(stream: Stream) -> tuple[bytes, bytes]:

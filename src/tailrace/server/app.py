@@ -19,9 +19,10 @@ from tailrace.server.access_log import AccessLog, Receive, Send
 from tailrace.server.exchange import Aborted, Exchange, make_exchange
 from tailrace.server.problems import problem
 from tailrace.server.requests import ClientGone
-from tailrace.server.routes import find_endpoint, find_route
+from tailrace.server.routes import SERVER, Table, find_endpoint
 from tailrace.server.services import Services
 from tailrace.server.trust import Policy, RequestFacts, Right
+from tailrace.wire.sse import encode_retry
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,13 @@ _RETRY: Final = (1000, 5000)
 class Application:
     """``await app(scope, receive, send)``."""
 
-    def __init__(self, services: Services, policy: Policy, log: AccessLog) -> None:
+    def __init__(
+        self, services: Services, policy: Policy, log: AccessLog, table: Table = SERVER
+    ) -> None:
         self._services = services
         self._policy = policy
         self._log = log
+        self._table = table
         self._departure = asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -45,7 +49,12 @@ class Application:
             raise NotImplementedError(f"no {scope['type']} here")
         entry = self._log.begin(scope["method"])
         exchange = make_exchange(
-            scope, entry.watch_receive(receive), entry.watch_send(send), entry, self._departure
+            scope,
+            entry.watch_receive(receive),
+            entry.watch_send(send),
+            entry,
+            self._departure,
+            self._table.roots,
         )
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - an ASGI server runs us in a task
@@ -75,7 +84,7 @@ class Application:
             await self._refuse(exchange, error)
 
     async def _dispatch(self, exchange: Exchange, scope: MutableMapping[str, Any]) -> None:
-        route = find_route(exchange.path)
+        route = self._table.find(exchange.path)
         exchange.entry.route = route.template
         preflight = trust.is_preflight(exchange.method, exchange.headers)
         endpoint = None if preflight else find_endpoint(route, exchange.method)
@@ -103,12 +112,21 @@ class Application:
         if exchange.started:
             exchange.abort()
             return
-        if isinstance(error, ShuttingDown) and exchange.accepts_events() and exchange.connection:
-            # EventSource gives up for good on a 503; on a lost connection it comes back.
-            exchange.abort()
+        if isinstance(error, ShuttingDown) and exchange.accepts_events():
+            await self._send_back(exchange)
             return
         answer = problem(error, exchange.path)
         await exchange.respond(answer.status, answer.headers, answer.body)
+
+    @staticmethod
+    async def _send_back(exchange: Exchange) -> None:
+        """EventSource gives up for good on a 503; when the connection ends it comes back."""
+        if exchange.connection is not None:
+            exchange.abort()
+            return
+        retry = encode_retry(random.randint(*_RETRY))  # noqa: S311 - jitter, not a secret
+        fields = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+        await exchange.respond(200, fields, retry)
 
     # --- shutting down ------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from tailrace.contracts import Call, Headers, UpstreamRequest
 from tailrace.errors import NotFound, StoreError
 from tailrace.log.stream import Stream
 from tailrace.model import EndingKind, Offset
-from tailrace.server.answers import content_location, make_answer, start_answer, stream_url
+from tailrace.server.addresses import stream_url
+from tailrace.server.answers import content_location, make_answer, start_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.requests import (
     Prompt,

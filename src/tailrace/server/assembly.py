@@ -11,6 +11,7 @@ from typing import Final
 from tailrace.config import Settings
 from tailrace.contracts import Store, Upstream
 from tailrace.log.catalogue import Catalogue
+from tailrace.log.commits import Commits
 from tailrace.log.doorbell import Doorbell
 from tailrace.log.encodings import Encodings
 from tailrace.log.heartbeats import Heartbeats
@@ -18,7 +19,7 @@ from tailrace.log.history import History
 from tailrace.log.stream import Machinery
 from tailrace.server.access_log import AccessLog
 from tailrace.server.app import Application
-from tailrace.server.services import CHAT, Services
+from tailrace.server.services import CHAT, Allowance, Services, StreamRules
 from tailrace.server.trust import Policy
 from tailrace.sources.relay import RelayLimits
 
@@ -43,7 +44,7 @@ class Assembly:
         await self._catalogue.open()
         settings = self._settings
         self._retention = asyncio.get_running_loop().create_task(
-            self._catalogue.keep_retiring(
+            self._catalogue.retention.keep_retiring(
                 CHAT,
                 age=settings.retention_age,
                 size=settings.retention_size,
@@ -71,7 +72,7 @@ def assemble(
     log: Callable[[str], None],
 ) -> Assembly:
     """Put together what one server needs; opens nothing. Call it on the event loop."""
-    catalogue = _catalogue(settings, store)
+    catalogue = make_catalogue(settings, store)
     services = Services(
         catalogue=catalogue,
         store=store,
@@ -83,6 +84,16 @@ def assemble(
             stall=settings.viewer_stall,
         ),
         max_body=settings.max_body,
+        rules=StreamRules(
+            viewer_timeout=settings.viewer_timeout,
+            long_poll_timeout=settings.long_poll_timeout,
+            sse_lifetime=settings.sse_lifetime,
+            shared_caches=not settings.token,
+        ),
+        long_polls=Allowance(
+            settings.max_long_polls,
+            "As many long-polls wait as may; ask again in a moment, or use live=sse.",
+        ),
     )
     policy = Policy(
         bound_host=bound_host,
@@ -95,10 +106,12 @@ def assemble(
     return Assembly(Application(services, policy, AccessLog(log)), catalogue, settings)
 
 
-def _catalogue(settings: Settings, store: Store) -> Catalogue:
+def make_catalogue(settings: Settings, store: Store) -> Catalogue:
+    """The streams of ``store``, not opened yet. Call it on the event loop."""
     loop = asyncio.get_running_loop()
     shared = Machinery(
         store=store,
+        commits=Commits(store),
         bell=Doorbell(loop),
         history=History(store),
         encodings=Encodings(),
@@ -106,5 +119,7 @@ def _catalogue(settings: Settings, store: Store) -> Catalogue:
         window=settings.window,
         wall=lambda: time.time_ns() // 1_000_000,
         clock=loop.time,
+        max_streams=settings.max_streams,
+        max_producers=settings.max_producers,
     )
     return Catalogue(shared, patience=settings.viewer_timeout)

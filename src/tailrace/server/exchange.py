@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tailrace.contracts import Headers
 from tailrace.errors import ShuttingDown
 from tailrace.server.access_log import Entry, Receive, Send
+from tailrace.server.addresses import ROOTS, Roots
 from tailrace.server.http1 import EXTENSION, Connection
 from tailrace.server.requests import ClientGone
 
@@ -23,7 +24,7 @@ class Exchange:
 
     method: str
     path: str
-    """As it was sent, percent-encoded."""
+    """As it was sent, percent-encoded, below ``base``."""
     query: bytes
     headers: Headers
     receive: Receive
@@ -33,6 +34,11 @@ class Exchange:
     """The connection below, where the server is ours."""
     departure: asyncio.Event
     """Set once the server goes away."""
+    scheme: str = "http"
+    base: str = ""
+    """Where the application is mounted: what its own URLs begin with."""
+    roots: Roots = ROOTS
+    """Below which paths the streams are."""
     extra: tuple[tuple[bytes, bytes], ...] = ()
     """Fields that belong on the response whatever it is (CORS, Vary)."""
     forward_authorization: bool = False
@@ -44,11 +50,21 @@ class Exchange:
         """The first field of that name (lower case)."""
         return next((value for key, value in self.headers if key == name), None)
 
+    def url(self) -> bytes:
+        """What was asked for, without its query; absolute where the client named our host."""
+        path = f"{self.base}{self.path}".encode("latin-1")
+        host = self.header(b"host")
+        return path if host is None else b"%b://%b%b" % (self.scheme.encode(), host, path)
+
     def accepts_events(self) -> bool:
         """Whether the client asks for an event stream by name, as EventSource does."""
         accept = self.header(b"accept") or b""
         types = (part.split(b";")[0].strip().lower() for part in accept.split(b","))
         return b"text/event-stream" in types
+
+    def asks_for_events(self) -> bool:
+        """The same, or it names the last event that it had, which only such clients do."""
+        return self.accepts_events() or self.header(b"last-event-id") is not None
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the response's head."""
@@ -88,6 +104,19 @@ class Exchange:
         """Return when the client has left. Only after its body was read."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
+
+    async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
+        """``await work``, cancelled as soon as the client leaves, which raises ClientGone."""
+        doing = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self.gone())
+        try:
+            await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise ClientGone
+        finally:
+            await end_task(doing)
+            await end_task(leaving)
 
     async def unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
         """``await work``, cancelled as soon as the client leaves, which raises ClientGone.
@@ -132,13 +161,17 @@ def make_exchange(
     send: Send,
     entry: Entry,
     departure: asyncio.Event,
+    roots: Roots = ROOTS,
 ) -> Exchange:
     """From what an ASGI server passes to an application."""
     raw = scope.get("raw_path")
     path = raw.decode("latin-1") if raw else quote(scope["path"])
+    base = quote(scope.get("root_path", ""))
+    if not base or not path.startswith(base + "/"):
+        base = ""
     return Exchange(
         method=scope["method"],
-        path=path.split("?", 1)[0],
+        path=path.split("?", 1)[0].removeprefix(base),
         query=scope.get("query_string", b""),
         headers=[(name.lower(), value) for name, value in scope["headers"]],
         receive=receive,
@@ -146,4 +179,7 @@ def make_exchange(
         entry=entry,
         connection=(scope.get("extensions") or {}).get(EXTENSION),
         departure=departure,
+        scheme=scope.get("scheme", "http"),
+        base=base,
+        roots=roots,
     )

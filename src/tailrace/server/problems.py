@@ -1,4 +1,4 @@
-"""Errors as responses: OpenAI's shape under ``/v1``, RFC 9457 problem details elsewhere.
+"""Errors as responses: OpenAI's shape for the model APIs, RFC 9457 problem details elsewhere.
 
 Both say the same three things: a stable ``code`` (docs/errors.md lists all), the HTTP status,
 and a sentence for a person. Only errors of our own tree are put into words. Whatever else was
@@ -12,7 +12,13 @@ import json
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-from tailrace.errors import MethodNotAllowed, StartupError, TailraceError
+from tailrace.errors import (
+    MethodNotAllowed,
+    ProducerFenced,
+    ProducerGap,
+    StartupError,
+    TailraceError,
+)
 
 # Seconds until a retry has a chance, by code.
 _RETRY_AFTER: Final = {
@@ -20,6 +26,7 @@ _RETRY_AFTER: Final = {
     "store_unavailable": 5,  # the store tries to reopen its medium every few seconds
     "store_full": 60,  # space is made by retention or by a person
     "shutting_down": 2,  # a restart takes about as long
+    "too_many": 1,  # whoever holds one gives it back sooner or later
 }
 
 # OpenAI's ``type``, which SDKs show but do not decide by; any other 4xx is the request's fault.
@@ -29,6 +36,9 @@ _OPENAI_TYPES: Final = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+
+# Streams have this second address, and clients that know nothing of models.
+_NOT_A_MODEL_API: Final = "/v1/stream/"
 
 _HIDDEN: Final = "Something went wrong inside the server; its log says what."
 
@@ -43,7 +53,7 @@ class Problem(NamedTuple):
 
 def problem(error: BaseException, path: str) -> Problem:
     """The response for ``error``, in the shape that clients of ``path`` know. Never raises."""
-    openai = path == "/v1" or path.startswith("/v1/")
+    openai = path == "/v1" or (path.startswith("/v1/") and not path.startswith(_NOT_A_MODEL_API))
     body = openai_json(error) if openai else problem_json(error)
     media_type = b"application/json" if openai else b"application/problem+json"
     headers = [
@@ -89,10 +99,18 @@ def _words(error: BaseException) -> _Words:
 
 
 def _explaining_headers(error: BaseException) -> list[tuple[bytes, bytes]]:
-    """The fields that HTTP wants beside certain statuses (RFC 9110 §10.2.1, §10.2.3, §11.6.1)."""
+    """The fields that belong to certain errors (RFC 9110 §10.2.1, §10.2.3, §11.6.1, and the
+    Durable Streams protocol, 5.2.1)."""
     code, status, _ = _words(error)
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", ", ".join(error.allow).encode())]
+    if isinstance(error, ProducerFenced):
+        return [(b"producer-epoch", b"%d" % error.epoch)]
+    if isinstance(error, ProducerGap):
+        return [
+            (b"producer-expected-seq", b"%d" % error.expected),
+            (b"producer-received-seq", b"%d" % error.received),
+        ]
     if status == 401:
         return [(b"www-authenticate", b'Bearer realm="tailrace"')]
     if code in _RETRY_AFTER:

@@ -24,6 +24,7 @@ from urllib.parse import unquote_to_bytes
 from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, BodyTooLarge, MalformedOffset, UnsupportedMediaType
 from tailrace.model import Offset
+from tailrace.wire.durable import parse_offset
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -60,6 +61,8 @@ class ReadQuery(NamedTuple):
     """None (not given), ``"-1"``, ``"now"``, or an Offset."""
     view: str | None
     """None (not given) or whatever name was given."""
+    live: str | None = None
+    cursor: str | None = None
 
 
 # --- bodies -----------------------------------------------------------------------------------
@@ -189,26 +192,15 @@ def peek_stream_flag(body: bytes) -> bool:
 
 
 def parse_read_query(query_string: bytes) -> ReadQuery:
-    """``offset`` and ``view`` of a stream's URL; others are ignored. Raises MalformedOffset."""
-    offsets = [value for key, value in _pairs(query_string) if key == "offset"]
-    views = [value for key, value in _pairs(query_string) if key == "view"]
-    view = views[0] if views else None
-    if not offsets:
-        return ReadQuery(None, view)
+    """The parameters of a stream's URL; others are ignored. Raises MalformedOffset."""
+    given: dict[str, list[str | None]] = {}
+    for key, value in _pairs(query_string):
+        given.setdefault(key, []).append(value)
+    offsets = given.get("offset", [])
     if len(offsets) > 1:
         raise MalformedOffset("Give 'offset' once.")
-    return ReadQuery(_parse_offset(offsets[0]), view)
-
-
-def _parse_offset(token: str | None) -> Offset | str:
-    if token is not None and token in ("-1", "now"):
-        return token
-    offset = None if token is None else Offset.parse(token)
-    if offset is None:
-        raise MalformedOffset(
-            "'offset' must be -1, now, or an offset that this server gave, unchanged."
-        )
-    return offset
+    view, live, cursor = (given.get(key, [None])[0] for key in ("view", "live", "cursor"))
+    return ReadQuery(parse_offset(offsets[0]) if offsets else None, view, live, cursor)
 
 
 # --- query strings ----------------------------------------------------------------------------

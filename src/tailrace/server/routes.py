@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from tailrace.errors import MethodNotAllowed, NotFound
-from tailrace.server import ask, front, model_api, streams
+from tailrace.server import ask, front, model_api, stream_read, stream_write, streams
+from tailrace.server.addresses import ROOTS, Roots
 from tailrace.server.exchange import Exchange
 from tailrace.server.services import CHAT, Services
 from tailrace.server.trust import Right
@@ -52,13 +53,17 @@ EXACT: Final = {
 }
 
 _STREAM: Final = {
-    "GET": Endpoint(Right.READ_LINK, streams.read),
-    "HEAD": Endpoint(Right.READ_LINK, streams.describe),
-    "POST": Endpoint(Right.MANAGE, streams.stop),
-    "DELETE": Endpoint(Right.MANAGE, streams.delete),
+    "GET": Endpoint(Right.READ_LINK, stream_read.read),
+    "HEAD": Endpoint(Right.READ_LINK, stream_read.describe),
+    "PUT": Endpoint(Right.MANAGE, stream_write.put),
+    "POST": Endpoint(Right.MANAGE, stream_write.post),
+    "DELETE": Endpoint(Right.MANAGE, stream_write.delete),
 }
-ANSWER: Final = Route("/streams/chat/{id}", _STREAM)
-NAMED: Final = Route("/streams/{name}", _STREAM)
+_BELOW: Final = {
+    root + prefix: Route(f"{root}{prefix}{{{what}}}", _STREAM)
+    for root in ROOTS
+    for prefix, what in ((CHAT, "id"), ("", "name"))
+}
 
 
 def find_route(path: str) -> Route:
@@ -66,11 +71,38 @@ def find_route(path: str) -> Route:
     route = EXACT.get(path)
     if route is not None:
         return route
-    if path.startswith(streams.ROOT + CHAT):
-        return ANSWER
-    if path.startswith(streams.ROOT):
-        return NAMED
+    for start, route in _BELOW.items():
+        if path.startswith(start):
+            return route
     raise NotFound("There is nothing at this path; GET / lists what there is.")
+
+
+class Table(NamedTuple):
+    """The routes of one application."""
+
+    find: Callable[[str], Route]
+    """The route for a raw path below the application's base. Raises NotFound."""
+    roots: Roots = ROOTS
+    """Below which paths the streams are."""
+
+
+SERVER: Final = Table(find_route)
+
+
+def mounted(*, writable: bool) -> Table:
+    """Streams alone, their names right below the base; the base itself lists them."""
+    methods = _STREAM if writable else {name: _STREAM[name] for name in ("GET", "HEAD")}
+    named = Route("{mount}/{name}", methods)
+    listing = Route("{mount}/", EXACT["/streams"].endpoints)
+
+    def find(path: str) -> Route:
+        if path not in ("", "/"):
+            return named
+        if writable:
+            return listing
+        raise NotFound("There is nothing at this path; streams are below it.")
+
+    return Table(find, ("/",))
 
 
 def find_endpoint(route: Route, method: str) -> Endpoint:

@@ -6,11 +6,44 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tailrace.contracts import Store, Upstream
+from tailrace.errors import TooMany
 from tailrace.log.catalogue import Catalogue
 from tailrace.sources.relay import RelayLimits
 
 CHAT = "chat/"
 """Where relayed answers live. Ours: nobody else makes or appends to streams there."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRules:
+    """Bounds of the stream protocol. Durations in seconds."""
+
+    viewer_timeout: float
+    """After which a client that takes nothing is let go."""
+    long_poll_timeout: float
+    sse_lifetime: float
+    """0: an event stream lasts as long as its stream."""
+    shared_caches: bool
+    """Whether caches that others use, too, may keep what is read."""
+
+
+class Allowance:
+    """So many of a thing at a time.
+
+    >>> with allowance: ...    # raises TooMany where there is none left
+    """
+
+    def __init__(self, most: int, refusal: str) -> None:
+        self._left = most
+        self._refusal = refusal
+
+    def __enter__(self) -> None:
+        if self._left <= 0:
+            raise TooMany(self._refusal)
+        self._left -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._left += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +58,7 @@ class Services:
     relay_limits: RelayLimits
     max_body: int
     """Bytes of a request's body."""
+    rules: StreamRules
+    """What the stream protocol is bounded by."""
+    long_polls: Allowance
+    """Those that may wait at a time."""

@@ -50,11 +50,20 @@ EXPOSED: Final = (
     "OpenAI-Organization",
     "OpenAI-Processing-Ms",
     "OpenAI-Version",
+    "Producer-Epoch",
+    "Producer-Expected-Seq",
+    "Producer-Received-Seq",
+    "Producer-Seq",
     "Retry-After",
     "Retry-After-Ms",
     "Stream-Closed",
+    "Stream-Cursor",
     "Stream-Ending",
+    "Stream-Expires-At",
     "Stream-Next-Offset",
+    "Stream-SSE-Data-Encoding",
+    "Stream-TTL",
+    "Stream-Up-To-Date",
     "WWW-Authenticate",
     "X-RateLimit-Limit-Requests",
     "X-RateLimit-Limit-Tokens",
@@ -103,6 +112,9 @@ class Policy:
     """What ASK and MANAGE need; None: nothing."""
     insecure: bool = False
     """The operator said that beyond loopback, too, no token is wanted."""
+    judged: frozenset[Right] = frozenset()
+    """Rights of which another application, that we are part of, has decided before us; if there
+    are any, Host was its affair, too."""
 
     @property
     def needs_token(self) -> bool:
@@ -196,6 +208,8 @@ _WITH_TOKEN: Final = _WITHOUT_TOKEN | {_Asker.FRIEND: _ALL, _Asker.ANYONE: _ALL}
 
 def decide(policy: Policy, facts: RequestFacts) -> Grant:
     """Permission, or BadRequest, Misdirected, Forbidden or Unauthorized."""
+    if facts.right in policy.judged:
+        return Grant(cors_headers(policy, facts), forward_authorization=True)
     host = _check_host(policy, facts)
     shown = _shows_token(policy, facts)
     rights = _WITH_TOKEN if policy.token else _WITHOUT_TOKEN
@@ -261,7 +275,7 @@ def _check_host(policy: Policy, facts: RequestFacts) -> str:
     match = _HOST.fullmatch(host)
     if match is None:
         raise BadRequest("The Host header is not a host with an optional port.")
-    if not _is_ours(policy, _bare(match[1])):
+    if not policy.judged and not _is_ours(policy, _bare(match[1])):
         raise Misdirected(
             "This server does not answer to that Host; if it should, add it to allowed_hosts."
         )

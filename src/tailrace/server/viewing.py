@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
-from tailrace.contracts import Headers, View
+from tailrace.contracts import Headers, Marker, View
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.cursor import Cursor
 from tailrace.log.stream import Stream
 from tailrace.server.exchange import Exchange, end_task
 from tailrace.server.sink import AsgiSink
 
+_EVENTS: Final = b"text/event-stream"
 # What keeps caches and proxies from holding back, storing or compressing what should flow.
 STREAMING: Headers = (
     (b"cache-control", b"no-cache, no-transform"),
@@ -19,21 +21,36 @@ STREAMING: Headers = (
 
 
 async def view_stream(
-    exchange: Exchange, catalogue: Catalogue, stream: Stream, view: View, seq: int
+    exchange: Exchange,
+    catalogue: Catalogue,
+    stream: Stream,
+    view: View,
+    seq: int,
+    *,
+    marker: Marker | None = None,
+    lifetime: float = 0,
 ) -> None:
-    """Send ``stream`` in ``view`` after place ``seq``. The response's head has gone out."""
+    """Send ``stream`` in ``view`` after place ``seq``. The response's head has gone out.
+
+    ``lifetime``: seconds after which the body ends, for the client to ask for the rest; 0: none.
+    """
     sink = AsgiSink(exchange.send, exchange.break_off)
-    cursor = catalogue.follow(stream, view, sink, seq)
+    cursor = catalogue.follow(stream, view, sink, seq, marker)
+    retiring = asyncio.get_running_loop().call_later(lifetime, cursor.retire) if lifetime else None
     leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
     try:
         stream.attach(cursor)
         whole = await sink.run(cursor)
     finally:
+        if retiring is not None:
+            retiring.cancel()
         cursor.lost()
         await end_task(leaving)
     if exchange.entry.left or exchange.entry.aborted:
         return
-    if whole:
+    # An event stream says by itself how it ended, or nothing, and then EventSource comes back. To
+    # abort it would put a traceback for each reader into the log of a server that is not ours.
+    if whole or (exchange.connection is None and view.media_type == _EVENTS):
         await exchange.write(b"", more=False)
     else:
         exchange.abort()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from tailrace.model import Ending, Event, StreamInfo
+from tailrace.model import Ending, Event, Producer, StreamInfo
 from tailrace.stores.journal import Record
 
 # CPython 3.11's price of an Event beside its data: tuple 88, two integers 64, bytes object 33 and
@@ -59,6 +59,14 @@ class Batch:
     """Generations of streams that were made by an earlier batch."""
     dropped: set[int] = field(default_factory=set)
     """Streams whose records must not reach the journal."""
+    producers: dict[tuple[int, str], Producer] = field(default_factory=dict)
+    """By stream and id: how far they have come."""
+    writer_seqs: dict[int, str] = field(default_factory=dict)
+    renewals: dict[str, int] = field(default_factory=dict)
+    """New deadlines, by generation."""
+    trims: dict[str, int] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    """Generations that were deleted and stay for their forks."""
 
     row: int = 0
     """The journal row it becomes. Its presence tells that the batch was committed."""
@@ -70,7 +78,9 @@ class Batch:
         """Forget a stream; ``stream`` is its key if it has events that may be in the batch."""
         if stream is not None:
             self.dropped.add(stream)
-        self.closes.pop(generation, None)
+        for changes in (self.closes, self.renewals, self.trims):
+            changes.pop(generation, None)
+        self.hidden.discard(generation)
         if self.creates.pop(generation, None) is None:
             self.deletes.add(generation)
 
@@ -93,13 +103,21 @@ class Batch:
             self.delete(generation, None)
         self.creates |= later.creates
         self.closes |= later.closes
+        self.producers |= later.producers
+        self.writer_seqs |= later.writer_seqs
+        self.renewals |= later.renewals
+        self.trims |= later.trims
+        self.hidden |= later.hidden
         self._drop()
         self.bytes = sum(weight(events) for _, events in self.records)
 
     def _drop(self) -> None:
         if not self.dropped:
             return
-        self.records = [record for record in self.records if record[0] not in self.dropped]
+        gone = self.dropped
+        self.records = [record for record in self.records if record[0] not in gone]
+        self.producers = {key: p for key, p in self.producers.items() if key[0] not in gone}
+        self.writer_seqs = {key: s for key, s in self.writer_seqs.items() if key not in gone}
         self.dropped = set()
 
 

@@ -109,6 +109,10 @@ class GroupCommit:
         flying = self.in_flight.deletes if self.in_flight else ()
         return frozenset(self.pending.deletes).union(flying)
 
+    def uncommitted_batches(self) -> list[Batch]:
+        """What the file may not have yet, oldest first."""
+        return [self.pending] if self.in_flight is None else [self.in_flight, self.pending]
+
     def arm(self) -> None:
         """Something was put into ``pending`` while nothing was under way."""
         self.armed = True

@@ -8,21 +8,33 @@ the changes that went over; those that were accepted stay readable, and deletes 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
-from tailrace.contracts import Append, Change, Create, Listing, StoreHealth
+from tailrace.contracts import (
+    Append,
+    Change,
+    Create,
+    Delete,
+    Listing,
+    Renew,
+    StoreHealth,
+    Writers,
+)
 from tailrace.errors import NotFound, StoreFull, StreamIsClosed
-from tailrace.model import Ending, Event, StreamInfo
+from tailrace.model import Ending, Event, Producer, StreamInfo
 from tailrace.stores.batch import weight
+from tailrace.stores.forks import Forks
 from tailrace.stores.segments import take
 
 # A quarter of the smallest machine that people rent, and some thousand whole conversations.
 DEFAULT_LIMIT: Final = 256 * 1024 * 1024
 # CPython's price of an empty stream: its object, list, info, names and dict entries, rounded up.
 STREAM_OVERHEAD: Final = 1500
+# The same of a producer: its tuple, its id, a dict entry.
+PRODUCER_OVERHEAD: Final = 400
 
 _seq = attrgetter("seq")
 _HEALTHY: Final = StoreHealth(uncommitted=0, congested=False)
@@ -31,26 +43,37 @@ _FULL: Final = StoreHealth(uncommitted=0, congested=True, failure=_FULL_TEXT, fu
 
 
 class _Stream:
-    __slots__ = ("_info", "ending", "events", "size")
+    __slots__ = ("_info", "ending", "events", "producers", "size", "writer_seq")
 
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
         self.events: list[Event] = []
         self.size = info.size
         self.ending: Ending | None = info.ending
+        self.producers: dict[str, Producer] = {}
+        self.writer_seq = ""
 
     @property
     def name(self) -> str:
         return self._info.name
 
     @property
+    def generation(self) -> str:
+        return self._info.generation
+
+    @property
     def info(self) -> StreamInfo:
         last_seq = self.events[-1].seq if self.events else self._info.last_seq
         return replace(self._info, last_seq=last_seq, size=self.size, ending=self.ending)
 
+    def change(self, **fields: int) -> None:
+        """Set some of what is in its info."""
+        self._info = replace(self._info, **fields)  # type: ignore[arg-type]
+
     @property
     def weight(self) -> int:
-        return STREAM_OVERHEAD + weight(self.events)
+        producers = PRODUCER_OVERHEAD * len(self.producers)
+        return STREAM_OVERHEAD + weight(self.events) + producers
 
 
 class MemoryStore:
@@ -69,6 +92,7 @@ class MemoryStore:
         self._names: dict[str, str] = {}
         self._order: list[str] = []
         """All generations, ascending: a listing's order, without sorting for each."""
+        self._forks = Forks()
 
     async def open(self) -> list[StreamInfo]:
         """Nothing to recover."""
@@ -82,37 +106,67 @@ class MemoryStore:
 
         Raises NotFound or StreamIsClosed for an Append to a stream that is not open.
         """
-        if type(change) is Append:
+        if isinstance(change, Append):
             self._append(change)
         elif isinstance(change, Create):
-            self._create(change.info)
-        else:
+            self._create(change)
+        elif isinstance(change, Delete):
             self._delete(change.generation)
+        elif (stream := self._streams.get(change.generation)) is not None:
+            if isinstance(change, Renew):
+                stream.change(deadline=change.deadline)
+            else:
+                self._trim(stream, change.seq)
         self._number += 1
         if self._used <= self._limit:
             self._accepted = self._number
         return self._number
 
-    def _create(self, info: StreamInfo) -> None:
-        self._streams[info.generation] = _Stream(info)
+    def _create(self, change: Create) -> None:
+        info = change.info
+        stream = self._streams[info.generation] = _Stream(info)
         self._names[info.name] = info.generation
         insort(self._order, info.generation)
+        self._forks.add(info.generation, info.ancestry)
         self._used += STREAM_OVERHEAD
+        self._extend(stream, change.events, change.ending)
 
     def _append(self, change: Append) -> None:
         stream = self._find(change.generation)
+        if stream.info.deleted:
+            raise NotFound("The stream is deleted.")
         if stream.ending is not None:
             raise StreamIsClosed("The stream is closed.")
-        events = change.events
+        self._extend(stream, change.events, change.ending)
+        if change.producer is not None:
+            if change.producer.id not in stream.producers:
+                self._used += PRODUCER_OVERHEAD
+            stream.producers[change.producer.id] = change.producer
+        stream.writer_seq = change.writer_seq or stream.writer_seq
+
+    def _extend(self, stream: _Stream, events: Sequence[Event], ending: Ending | None) -> None:
         stream.events.extend(events)
         stream.size += sum([len(event.data) for event in events])
-        stream.ending = change.ending
+        stream.ending = ending
         self._used += weight(events)
 
+    def _trim(self, stream: _Stream, seq: int) -> None:
+        kept = bisect_right(stream.events, seq, key=_seq)
+        dropped = stream.events[:kept]
+        self._used -= weight(dropped)
+        stream.change(trimmed=max(seq, stream.info.trimmed), last_seq=stream.info.last_seq)
+        del stream.events[:kept]
+
     def _delete(self, generation: str) -> None:
-        stream = self._streams.pop(generation, None)
-        if stream is None:
+        if generation not in self._streams:
             return
+        for gone in self._forks.delete(generation):
+            self._erase(gone)
+        if self._forks.is_deleted(generation):
+            self._streams[generation].change(deleted=True)
+
+    def _erase(self, generation: str) -> None:
+        stream = self._streams.pop(generation)
         self._used -= stream.weight
         del self._order[bisect_left(self._order, generation)]
         if self._names.get(stream.name) == generation:
@@ -133,19 +187,36 @@ class MemoryStore:
         generation = self._names.get(name)
         return None if generation is None else self._streams[generation].info
 
+    async def writers(self, generation: str) -> Writers:
+        """What it remembers of those who append; see ``Store.writers``."""
+        stream = self._find(generation)
+        return Writers(stream.writer_seq, tuple(stream.producers.values()))
+
     async def list(
-        self, prefix: str, *, before: str = "", limit: int = 100, oldest_closed: bool = False
+        self,
+        prefix: str,
+        *,
+        before: str = "",
+        limit: int = 100,
+        oldest_closed: bool = False,
+        due: int | None = None,
     ) -> Listing:
         """A page of streams; see ``Store.list``."""
-        matching = [stream for stream in self._newest_first("") if stream.name.startswith(prefix)]
+        matching = [stream for stream in self._newest_first("") if self._matches(stream, prefix)]
         total = sum(stream.size for stream in matching)
         page = matching
         if before:
-            page = [s for s in self._newest_first(before) if s.name.startswith(prefix)]
-        infos = [stream.info for stream in (page if oldest_closed else page[:limit])]
-        if oldest_closed:
-            infos = _longest_closed(infos)[:limit]
+            page = [s for s in self._newest_first(before) if self._matches(s, prefix)]
+        if due is not None:
+            infos = _first_due([stream.info for stream in page], due)[:limit]
+        elif oldest_closed:
+            infos = _longest_closed([stream.info for stream in page])[:limit]
+        else:
+            infos = [stream.info for stream in page[:limit]]
         return Listing(infos, len(matching), total)
+
+    def _matches(self, stream: _Stream, prefix: str) -> bool:
+        return stream.name.startswith(prefix) and not self._forks.is_deleted(stream.generation)
 
     def _newest_first(self, before: str) -> Iterator[_Stream]:
         end = bisect_left(self._order, before) if before else len(self._order)
@@ -161,6 +232,15 @@ class MemoryStore:
         if stream is None:
             raise NotFound("There is no such stream.")
         return stream
+
+
+def _first_due(infos: list[StreamInfo], now: int) -> list[StreamInfo]:
+    due = [
+        (info.deadline, info.generation, info)
+        for info in infos
+        if info.deadline is not None and info.deadline <= now
+    ]
+    return [info for *_, info in sorted(due)]
 
 
 def _longest_closed(infos: list[StreamInfo]) -> list[StreamInfo]:

@@ -23,22 +23,35 @@ from __future__ import annotations
 import asyncio
 import heapq
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, TypeVar
 
 import filelock
 
-from tailrace.contracts import Append, Change, Create, Listing, StoreHealth
+from tailrace.contracts import (
+    Append,
+    Change,
+    Create,
+    Delete,
+    Listing,
+    Renew,
+    StoreHealth,
+    Trim,
+    Writers,
+)
 from tailrace.errors import ConfigError, NotFound, StartupError, StoreLocked, StreamIsClosed
-from tailrace.model import Event, StreamInfo
+from tailrace.model import Ending, Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
+from tailrace.stores.forks import Forks
 from tailrace.stores.group_commit import GroupCommit, Pace
 from tailrace.stores.sqlite_reader import Page, Query, Reader
 from tailrace.stores.sqlite_recovery import Recovered
 from tailrace.stores.sqlite_schema import primary_code
+from tailrace.stores.sqlite_uncommitted import Uncommitted
 from tailrace.stores.sqlite_writer import Connector, Durability, Writer, connect
 from tailrace.stores.tails import Tail, Tails
 
@@ -82,6 +95,7 @@ class SqliteStore:
         self._reader = Reader(self._path, connector)
         self._lock = filelock.FileLock(self._path.parent / LOCK_FILE, thread_local=False)
         self._number = 0
+        self._forks = Forks()
         self._reads: dict[tuple[str, int, int], asyncio.Future[list[Event]]] = {}
         self._tails: Tails
         self._commit: GroupCommit
@@ -116,11 +130,13 @@ class SqliteStore:
             self._tails.adopt(tail)
         for row, size in found.rows:
             self._tails.add_row(row, size)
+        for generation, ancestry, deleted in found.forks:
+            self._forks.add(generation, ancestry, deleted=deleted)
         self._commit = GroupCommit(self._writer, self._writer_thread, self._tails, self._pace)
         if found.unerased:
             self._commit.erase_soon()
         infos = [tail.info for tail in found.tails]
-        return [info for info in infos if info.source and info.ending is None]
+        return [i for i in infos if i.source and i.ending is None and not i.deleted]
 
     def _acquire(self) -> None:
         directory = self._path.parent
@@ -157,14 +173,14 @@ class SqliteStore:
 
         Raises NotFound or StreamIsClosed for an Append to a stream that is not open.
         """
-        if type(change) is Append:
+        if isinstance(change, Append):
             self._append(change)
         elif isinstance(change, Create):
-            info = change.info
-            stream = self._tails.create(info)
-            self._commit.pending.creates[info.generation] = (stream, info)
-        else:
+            self._create(change)
+        elif isinstance(change, Delete):
             self._delete(change.generation)
+        else:
+            self._adjust(change)
         self._number += 1
         commit = self._commit
         commit.pending.number = self._number
@@ -178,8 +194,26 @@ class SqliteStore:
             raise NotFound("There is no such stream to append to.")
         if tail.ending is not None:
             raise StreamIsClosed("The stream is closed.")
+        if self._forks.is_deleted(change.generation):
+            raise NotFound("The stream is deleted.")
+        self._extend(tail, change.events, change.ending)
         pending = self._commit.pending
-        events = change.events
+        if change.producer is not None:
+            pending.producers[tail.stream, change.producer.id] = change.producer
+        if change.writer_seq:
+            pending.writer_seqs[tail.stream] = change.writer_seq
+
+    def _create(self, change: Create) -> None:
+        info = change.info
+        stream = self._tails.create(info)
+        self._forks.add(info.generation, info.ancestry)
+        self._commit.pending.creates[info.generation] = (stream, info)
+        tail = self._tails.get(info.generation)
+        if tail is not None:
+            self._extend(tail, change.events, change.ending)
+
+    def _extend(self, tail: Tail, events: Sequence[Event], ending: Ending | None) -> None:
+        pending = self._commit.pending
         if events:
             size = len(events[0].data)
             if len(events) > 1:
@@ -187,13 +221,31 @@ class SqliteStore:
             self._tails.append(tail, events, size)
             pending.records.append((tail.stream, events))
             pending.bytes += size + EVENT_OVERHEAD * len(events)
-        if change.ending is not None:
-            pending.closes[change.generation] = self._tails.close(tail, change.ending)
+        if ending is not None:
+            pending.closes[tail.generation] = self._tails.close(tail, ending)
 
     def _delete(self, generation: str) -> None:
-        tail = self._tails.forget(generation)
-        self._commit.pending.delete(generation, None if tail is None else tail.stream)
-        self._commit.erase_soon()
+        for gone in self._forks.delete(generation):
+            tail = self._tails.forget(gone)
+            self._commit.pending.delete(gone, None if tail is None else tail.stream)
+            self._commit.erase_soon()
+        if self._forks.is_deleted(generation):
+            self._commit.pending.hidden.add(generation)
+            tail = self._tails.get(generation)
+            if tail is not None:
+                tail.change(deleted=True)
+
+    def _adjust(self, change: Renew | Trim) -> None:
+        pending, generation = self._commit.pending, change.generation
+        tail = self._tails.get(generation)
+        if isinstance(change, Renew):
+            pending.renewals[generation] = change.deadline
+            if tail is not None:
+                tail.change(deadline=change.deadline)
+            return
+        pending.trims[generation] = max(change.seq, pending.trims.get(generation, 0))
+        if tail is not None:
+            tail.change(trimmed=max(change.seq, tail.info.trimmed))
 
     async def committed(self, number: int) -> None:
         """Wait until a change is durable; see ``Store.committed``."""
@@ -214,8 +266,11 @@ class SqliteStore:
     async def read(self, generation: str, after: int, limit: int) -> list[Event]:
         """Events after a place; see ``Store.read``."""
         tail = self._tails.get(generation)
-        if tail is not None and after >= tail.segmented:
-            return tail.after(after, limit)
+        if tail is not None:
+            after = tail.begin(after)
+            if after >= tail.segmented:
+                return tail.after(after, limit)
+        after = Uncommitted(self._commit.uncommitted_batches()).begin(generation, after)
         if self._commit.is_deleted(generation):
             raise NotFound("There is no such stream.")
         key = (generation, after, limit)
@@ -239,29 +294,61 @@ class SqliteStore:
         if tail is not None:
             return tail.info
         gone = self._commit.deleted()
+        uncommitted = Uncommitted(self._commit.uncommitted_batches())
         found = await self._loop.run_in_executor(self._reader_threads, self._reader.find, name)
         for info in found:
-            if info.generation not in gone and not self._commit.is_deleted(info.generation):
-                return info
+            generation = info.generation
+            if generation not in gone and not self._commit.is_deleted(generation):
+                deleted = self._forks.is_deleted(generation)
+                return replace(uncommitted.applied(info), deleted=deleted)
         return None
 
+    async def writers(self, generation: str) -> Writers:
+        """What it remembers of those who append; see ``Store.writers``."""
+        tail = self._tails.get(generation)
+        uncommitted = Uncommitted(self._commit.uncommitted_batches())
+        found = await self._loop.run_in_executor(
+            self._reader_threads, self._reader.writers, generation
+        )
+        if self._commit.is_deleted(generation) or (found is None and tail is None):
+            raise NotFound("There is no such stream.")
+        found = found or Writers()
+        return found if tail is None else uncommitted.writers(tail.stream, found)
+
     async def list(
-        self, prefix: str, *, before: str = "", limit: int = 100, oldest_closed: bool = False
+        self,
+        prefix: str,
+        *,
+        before: str = "",
+        limit: int = 100,
+        oldest_closed: bool = False,
+        due: int | None = None,
     ) -> Listing:
         """A page of streams; see ``Store.list``."""
-        tails = [tail for tail in self._tails if tail.name.startswith(prefix)]
+        deleted = self._forks.is_deleted
+        tails = [
+            tail
+            for tail in self._tails
+            if tail.name.startswith(prefix) and not deleted(tail.generation)
+        ]
         total_size = sum(tail.size for tail in tails)
         closed = [tail for tail in tails if tail.ending is not None]
         listed = closed if oldest_closed else tails
         if before:
             listed = [tail for tail in listed if tail.generation < before]
         choose = _longest_closed if oldest_closed else _newest
+        if due is not None:
+            choose, listed = _first_due, [tail for tail in listed if _is_due(tail.info, due)]
         infos = [tail.info for tail in choose(listed, limit)]
-        hidden = self._commit.deleted().union(tail.generation for tail in closed)
-        query = Query(prefix, before, limit, oldest_closed, self._commit.durable_row, hidden)
-        page = await self._query(query)
+        uncommitted = Uncommitted(self._commit.uncommitted_batches())
+        hidden = self._commit.deleted().union(uncommitted.hidden, [t.generation for t in closed])
+        row = self._commit.durable_row
+        page = await self._query(Query(prefix, before, limit, oldest_closed, row, hidden, due))
+        found = [uncommitted.applied(info) for info in page.streams]
+        if due is not None:
+            found = [info for info in found if _is_due(info, due)]
         return Listing(
-            choose(infos + page.streams, limit),
+            choose(infos + found, limit),
             page.total_streams + len(tails),
             page.total_size + total_size,
         )
@@ -279,6 +366,19 @@ def _newest(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
 
 def _longest_closed(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
     return heapq.nsmallest(limit, streams, key=_closed_since)
+
+
+def _first_due(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
+    return heapq.nsmallest(limit, streams, key=_deadline)
+
+
+def _deadline(stream: Tail | StreamInfo) -> tuple[int, str]:
+    info = stream if isinstance(stream, StreamInfo) else stream.info
+    return info.deadline or 0, info.generation
+
+
+def _is_due(info: StreamInfo, now: int) -> bool:
+    return info.deadline is not None and info.deadline <= now
 
 
 def _closed_since(stream: Tail | StreamInfo) -> tuple[int, str]:

@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from tailrace.contracts import Writers
 from tailrace.errors import NotFound, StoreUnavailable
-from tailrace.model import Ending, EndingKind, Event, StreamInfo
+from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo
 from tailrace.stores.journal import DamagedBlobError, verify
 from tailrace.stores.segments import extract, take
 
 SELECT_STREAM: Final = (
     "SELECT id, name, generation, content_type, created, source, last_seq, size, ending,"
-    " reason, ending_seq, ending_time FROM streams "
+    " reason, ending_seq, ending_time, trimmed, ttl, expires_at, deadline, ancestry,"
+    " forked_from, sub_offset, deleted FROM streams "
 )
 """What ``info_from_row`` reads; a condition follows."""
 # WAL readers wait only while a log is being recovered or truncated.
@@ -48,6 +50,7 @@ class Query(NamedTuple):
     """The last durable journal row as the listing began; what closed later is not in it."""
     hidden: Set[str]
     """Generations that the page leaves out: deleted, or known better in memory."""
+    due: int | None = None
 
 
 def info_from_row(row: Sequence[Any]) -> StreamInfo:
@@ -55,8 +58,37 @@ def info_from_row(row: Sequence[Any]) -> StreamInfo:
     ending = None
     if row[8] is not None:
         ending = Ending(EndingKind(row[8]), row[9], row[10], row[11])
-    _, name, generation, content_type, created, source, last_seq, size, *_ = row
-    return StreamInfo(name, generation, content_type, created, source, last_seq, size, ending)
+    _, name, generation, content_type, created, source, last_seq, size = row[:8]
+    trimmed, ttl, expires_at, deadline, ancestry, forked_from, sub_offset, deleted = row[12:]
+    return StreamInfo(
+        name,
+        generation,
+        content_type,
+        created,
+        source,
+        last_seq,
+        size,
+        ending,
+        trimmed,
+        ttl,
+        expires_at,
+        deadline,
+        ancestry_from_text(ancestry),
+        forked_from,
+        sub_offset,
+        bool(deleted),
+    )
+
+
+def ancestry_from_text(text: str) -> tuple[Offset, ...]:
+    """A fork's ancestors as its row has them. Raises ValueError where they do not parse."""
+    ancestors = []
+    for token in text.split():
+        offset = Offset.parse(token)
+        if offset is None:
+            raise ValueError("an ancestor is no offset")
+        ancestors.append(offset)
+    return tuple(ancestors)
 
 
 class Reader:
@@ -74,11 +106,25 @@ class Reader:
         """
         with self._snapshot() as connection:
             found = connection.execute(
-                "SELECT id FROM streams WHERE generation = ?", (generation,)
+                "SELECT id, trimmed FROM streams WHERE generation = ?", (generation,)
             ).fetchone()
             if found is None:
                 raise NotFound("There is no such stream.")
-            return _read_segments(connection, found[0], after, limit)
+            stream, trimmed = found
+            return _read_segments(connection, stream, max(after, trimmed), limit)
+
+    def writers(self, generation: str) -> Writers | None:
+        """What is committed of those who append; None for a stream that is not."""
+        with self._snapshot() as connection:
+            found = connection.execute(
+                "SELECT id, writer_seq FROM streams WHERE generation = ?", (generation,)
+            ).fetchone()
+            if found is None:
+                return None
+            rows = connection.execute(
+                "SELECT id, epoch, seq, closed FROM producers WHERE stream = ?", found[:1]
+            )
+            return Writers(found[1], tuple(Producer(i, e, s, bool(c)) for i, e, s, c in rows))
 
     def find(self, name: str) -> list[StreamInfo]:
         """The streams of that name: none, one, or two while a deletion is not committed."""
@@ -157,10 +203,14 @@ def _read_segments(
 
 
 def _page(connection: sqlite3.Connection, query: Query) -> list[StreamInfo]:
-    order = "ending_time, generation" if query.oldest_closed else "generation DESC"
+    order, due = "generation DESC", ""
+    if query.due is not None:
+        order, due = "deadline, generation", f" AND deadline <= {query.due:d}"
+    elif query.oldest_closed:
+        order = "ending_time, generation"
     rows = connection.execute(
-        SELECT_STREAM + "WHERE closed_in <= ? AND name >= ? AND name < ?"
-        f" AND generation < ? ORDER BY {order}",
+        SELECT_STREAM + "WHERE closed_in <= ? AND name >= ? AND name < ? AND NOT deleted"
+        f" AND generation < ?{due} ORDER BY {order}",
         (query.row, query.prefix, query.prefix + _LAST, query.before or _LAST),
     )
     found: list[StreamInfo] = []
@@ -177,13 +227,13 @@ def _totals(connection: sqlite3.Connection, query: Query) -> tuple[int, int]:
     values = (query.row, query.prefix, query.prefix + _LAST)
     count, size = connection.execute(
         "SELECT count(*), ifnull(sum(size), 0) FROM streams"
-        " WHERE closed_in <= ? AND name >= ? AND name < ?",
+        " WHERE closed_in <= ? AND name >= ? AND name < ? AND NOT deleted",
         values,
     ).fetchone()
     for generation in query.hidden:
         hidden = connection.execute(
             "SELECT size FROM streams"
-            " WHERE closed_in <= ? AND name >= ? AND name < ? AND generation = ?",
+            " WHERE closed_in <= ? AND name >= ? AND name < ? AND generation = ? AND NOT deleted",
             (*values, generation),
         ).fetchone()
         if hidden is not None:

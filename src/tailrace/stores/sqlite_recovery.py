@@ -9,10 +9,10 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 
-from tailrace.model import Event
+from tailrace.model import Event, Offset
 from tailrace.stores.batch import weight
 from tailrace.stores.journal import decode, verify
-from tailrace.stores.sqlite_reader import SELECT_STREAM, info_from_row
+from tailrace.stores.sqlite_reader import SELECT_STREAM, ancestry_from_text, info_from_row
 from tailrace.stores.tails import Tail
 
 
@@ -24,6 +24,8 @@ class Recovered:
     """Open streams, and closed ones that are not wholly in segments yet, by first row."""
     rows: list[tuple[int, int]] = field(default_factory=list)
     """The journal's rows and their weight."""
+    forks: list[tuple[str, tuple[Offset, ...], bool]] = field(default_factory=list)
+    """Generation, ancestry, and whether it was deleted, of forks and of what is kept for them."""
     next_row: int = 1
     next_stream: int = 1
     unerased: bool = False
@@ -42,6 +44,10 @@ class Recovery:
     def run(self) -> Recovered:
         """Work and memory are bounded by the journal, whose size has a limit."""
         found = self._found
+        for generation, ancestry, deleted in self._connection.execute(
+            "SELECT generation, ancestry, deleted FROM streams WHERE ancestry <> '' OR deleted"
+        ):
+            found.forks.append((generation, ancestry_from_text(ancestry), bool(deleted)))
         for opened in self._connection.execute(SELECT_STREAM + "WHERE closed_in IS NULL"):
             info = info_from_row(opened)
             self._tails[opened[0]] = Tail(opened[0], info, info.last_seq)

@@ -1,5 +1,6 @@
 """The SQLite store's schema, and what is checked before a file is taken for a store.
 
+`producers`  how far each idempotent producer has come, in step with the journal
 `journal`    one row per commit: the events of that commit, in the order in which they arrived
 `segments`   the events of one stream laid together; see ``segments``
 `streams`    one row per stream. An open stream's `last_seq` and `size` count what is in its
@@ -69,6 +70,32 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         ) STRICT
         """,
         "CREATE UNIQUE INDEX segments_by_place ON segments (stream, last_seq)",
+    ),
+    (
+        "ALTER TABLE streams ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE streams ADD COLUMN ttl INTEGER",
+        "ALTER TABLE streams ADD COLUMN expires_at INTEGER",
+        "ALTER TABLE streams ADD COLUMN deadline INTEGER",
+        # Offsets as clients see them, separated by spaces.
+        "ALTER TABLE streams ADD COLUMN ancestry TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE streams ADD COLUMN forked_from TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE streams ADD COLUMN sub_offset INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE streams ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE streams ADD COLUMN writer_seq TEXT NOT NULL DEFAULT ''",
+        "DROP INDEX streams_by_name",
+        "CREATE INDEX streams_by_name ON streams (name, closed_in, size, deleted)",
+        "CREATE INDEX streams_due ON streams (deadline, generation) WHERE deadline IS NOT NULL",
+        "CREATE INDEX streams_forked ON streams (id) WHERE ancestry <> '' OR deleted",
+        """
+        CREATE TABLE producers (
+            stream INTEGER NOT NULL,
+            id     TEXT NOT NULL,
+            epoch  INTEGER NOT NULL,
+            seq    INTEGER NOT NULL,
+            closed INTEGER NOT NULL,
+            PRIMARY KEY (stream, id)
+        ) STRICT, WITHOUT ROWID
+        """,
     ),
 )
 

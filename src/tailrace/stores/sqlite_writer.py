@@ -251,7 +251,8 @@ def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
         _delete(connection, generation)
     connection.executemany(
         "INSERT INTO streams (id, generation, name, content_type, source, created, last_seq,"
-        " size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " size, ttl, expires_at, deadline, ancestry, forked_from, sub_offset)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_row_of(stream, info) for stream, info in batch.creates.values()],
     )
     connection.executemany(
@@ -271,7 +272,10 @@ def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
             for close in batch.closes.values()
         ],
     )
+    _remember(connection, batch)
     size = sum([_move(connection, move) for move in batch.moves])
+    for generation, seq in batch.trims.items():
+        _trim(connection, generation, seq)
     connection.execute("DELETE FROM journal WHERE id < ?", (batch.trim,))
     data = encode(batch.records)
     connection.execute(
@@ -290,6 +294,44 @@ def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
         info.created,
         info.last_seq,
         info.size,
+        info.ttl,
+        info.expires_at,
+        info.deadline,
+        " ".join(map(str, info.ancestry)),
+        info.forked_from,
+        info.sub_offset,
+    )
+
+
+def _remember(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Write what is kept of streams beside their events."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO producers (stream, id, epoch, seq, closed) VALUES (?, ?, ?, ?, ?)",
+        [(stream, *producer) for (stream, _), producer in batch.producers.items()],
+    )
+    connection.executemany(
+        "UPDATE streams SET writer_seq = ? WHERE id = ?",
+        [(seq, stream) for stream, seq in batch.writer_seqs.items()],
+    )
+    connection.executemany(
+        "UPDATE streams SET deadline = ? WHERE generation = ?",
+        [(deadline, generation) for generation, deadline in batch.renewals.items()],
+    )
+    connection.executemany(
+        "UPDATE streams SET deleted = 1 WHERE generation = ?",
+        [(generation,) for generation in batch.hidden],
+    )
+
+
+def _trim(connection: sqlite3.Connection, generation: str, seq: int) -> None:
+    """Segments go as wholes; what remains of the last one is passed over by readers."""
+    connection.execute(
+        "UPDATE streams SET trimmed = max(trimmed, ?) WHERE generation = ?", (seq, generation)
+    )
+    connection.execute(
+        "DELETE FROM segments WHERE last_seq <= ?"
+        " AND stream = (SELECT id FROM streams WHERE generation = ?)",
+        (seq, generation),
     )
 
 
@@ -299,6 +341,7 @@ def _delete(connection: sqlite3.Connection, generation: str) -> None:
     if found is None:
         return
     connection.execute("DELETE FROM segments WHERE stream = ?", found)
+    connection.execute("DELETE FROM producers WHERE stream = ?", found)
     connection.execute("DELETE FROM streams WHERE id = ?", found)
 
 

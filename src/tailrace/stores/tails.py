@@ -77,6 +77,14 @@ class Tail:
     def info(self) -> StreamInfo:
         return replace(self._info, last_seq=self.last_seq, size=self.size, ending=self.ending)
 
+    def change(self, **fields: int) -> None:
+        """Set some of what is in its info: ``deadline``, ``trimmed`` or ``deleted``."""
+        self._info = replace(self._info, **fields)  # type: ignore[arg-type]
+
+    def begin(self, seq: int) -> int:
+        """``seq``, or the place before the first event that the stream itself still has."""
+        return max(seq, self._info.trimmed, self._info.inherited)
+
     def after(self, seq: int, limit: int) -> list[Event]:
         """The events after ``seq``, which is not below ``segmented``."""
         events = self.events

@@ -23,7 +23,7 @@ class _Row(NamedTuple):
 
 _TABLE: Final[Mapping[str, _Row]] = MappingProxyType(
     {
-        "sse": _Row(lambda _: SseView(), only_json=False),
+        "sse": _Row(SseView, only_json=False),
         "text": _Row(TextView, only_json=False),
         "ndjson": _Row(
             lambda content_type: NdjsonView(data_is_json=is_json(content_type)), only_json=False

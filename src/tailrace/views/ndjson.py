@@ -31,6 +31,9 @@ class NdjsonView:
     def __init__(self, *, data_is_json: bool) -> None:
         self._data_is_json: Final = data_is_json
 
+    def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
+        return 1 if fewest else len(events)
+
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         return b"".join(self._line(generation, event) for event in events)
 

@@ -39,6 +39,9 @@ class OpenaiView:
     media_type: Final = b"text/event-stream"
     heartbeat: Final = encode_comment("ping")
 
+    def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
+        return 1 if fewest else len(events)
+
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         return b"".join(_block(event.data) for event in events if event.type == DATA)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Final
 
 from tailrace.contracts import Closing
 from tailrace.model import DATA, Ending, Event, format_offset
+from tailrace.views.text_units import joined_text, whole_text
+from tailrace.wire.durable import is_base64, is_text
 from tailrace.wire.sse import encode_comment, encode_event, encode_retry
 
 # A blank line after it: some intermediaries pass events on only at one.
@@ -15,14 +18,34 @@ _HEARTBEAT: Final = encode_comment("ping") + b"\n"
 
 
 class SseView:
-    """``id``, ``event`` unless the type is ``data``, and the data. CR and CRLF read as LF."""
+    """``id``, ``event`` unless the type is ``data``, and the data. CR and CRLF read as LF.
+
+    What is neither text nor JSON is base64 (``is_base64``). Text that was cut within a character
+    is one event as far as the character goes, so that an id never stands inside one.
+    """
 
     name: Final = "sse"
     media_type: Final = b"text/event-stream"
     heartbeat: Final = _HEARTBEAT
 
+    def __init__(self, content_type: str) -> None:
+        self._is_text: Final = is_text(content_type)
+        self._is_base64: Final = is_base64(content_type)
+
+    def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
+        if self._is_text:
+            return whole_text(events, fewest=fewest, last=last)
+        return 1 if fewest else len(events)
+
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         """Raises ValueError where an event's type is more than one line."""
+        if self._is_text:
+            events = joined_text(events)
+        elif self._is_base64:
+            events = [
+                event._replace(data=b64encode(event.data)) if event.type == DATA else event
+                for event in events
+            ]
         return b"".join(
             encode_event(
                 event.data,

@@ -26,6 +26,9 @@ class TextView:
         self.media_type: Final = _media_type(content_type)
         self._text: Final[Callable[[bytes], bytes]] = delta_text if is_json(content_type) else bytes
 
+    def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
+        return 1 if fewest else len(events)
+
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         data: Iterable[bytes] = (event.data for event in events if event.type == DATA)
         return b"".join(map(self._text, data))

@@ -190,6 +190,16 @@ def encode_data(data: bytes) -> bytes:
     return b"data: %b\n" % data
 
 
+def encode_tight_event(data: bytes, *, event: str, event_id: str = "") -> bytes:
+    """The same block with no space after ``data:``, but where the line itself begins with one.
+
+    Readers strip one space if there is one (HTML, 9.2.6), so both mean the same.
+    """
+    head = b"id: %b\n" % _one_line(event_id) if event_id else b""
+    lines = [b" " + line if line[:1] == b" " else line for line in _LINE_END.split(data)]
+    return b"%bevent: %b\ndata:%b\n\n" % (head, _one_line(event), b"\ndata:".join(lines))
+
+
 def encode_comment(text: str) -> bytes:
     """One comment line, without a blank line. Raises ValueError where it is more than one."""
     return b": %b\n" % _one_line(text)

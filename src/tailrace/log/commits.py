@@ -1,0 +1,111 @@
+"""What waits until it is durable, for a whole process: one wait on the store at a time.
+
+Changes become durable in the order of their numbers, so waiting for the newest is waiting for
+all, and an append costs one entry in a list however many others are under way.
+
+A commit that failed is not an append that failed: the store keeps what it was given and commits
+it once its medium lets it. Whoever waits is told of the failure at once; what is to happen when
+the change is durable after all (it becomes visible) still happens then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from tailrace.contracts import Store
+from tailrace.errors import StoreError, StoreUnavailable
+
+# Between two looks at a store that fails: it tries to recover by itself, every 0.1 to 5 seconds.
+_RETRY: Final = 0.5
+
+
+class _Entry(NamedTuple):
+    number: int
+    waiter: asyncio.Future[None]
+    then: Callable[[], None] | None
+
+
+class Commits:
+    """Calls and wakes what waits for changes of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._durable = 0
+        self._entries: list[_Entry] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def expect(self, number: int, then: Callable[[], None]) -> asyncio.Future[None]:
+        """Call ``then`` as soon as change ``number`` is durable, however long that takes.
+
+        The future is done right after that; if the commit fails, at once, with StoreFull or
+        StoreUnavailable. It may be dropped.
+        """
+        return self._add(number, then)
+
+    async def durable(self, number: int) -> None:
+        """Wait until change ``number`` is durable and what was to happen then has happened.
+
+        Raises StoreFull or StoreUnavailable.
+        """
+        if number > self._durable:
+            await self._add(number, None)
+
+    async def close(self) -> None:
+        """Wait for nothing any more. Those who wait hear that the store is closed."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+        self._fail(StoreUnavailable("The store is closed."))
+
+    def _add(self, number: int, then: Callable[[], None] | None) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._entries.append(_Entry(number, waiter, then))
+        if self._task is None:
+            self._task = loop.create_task(self._run(), name="tailrace-commits")
+        return waiter
+
+    async def _run(self) -> None:
+        while self._entries:
+            newest = max(entry.number for entry in self._entries)
+            failure = await self._wait_for(newest)
+            if failure is None:
+                continue
+            # Perhaps only the newest failed.
+            for number in sorted({entry.number for entry in self._entries}):
+                if number >= newest or await self._wait_for(number) is not None:
+                    break
+            self._fail(failure)
+            if self._entries:
+                await asyncio.sleep(_RETRY)
+        self._task = None
+
+    async def _wait_for(self, number: int) -> StoreError | None:
+        try:
+            await self._store.committed(number)
+        except StoreError as error:
+            return error
+        self._settle(number)
+        return None
+
+    def _settle(self, number: int) -> None:
+        self._durable = max(self._durable, number)
+        due = [entry for entry in self._entries if entry.number <= number]
+        self._entries = [entry for entry in self._entries if entry.number > number]
+        for entry in due:
+            if entry.then is not None:
+                entry.then()
+            if not entry.waiter.done():
+                entry.waiter.set_result(None)
+
+    def _fail(self, failure: StoreError) -> None:
+        """Tell those who wait; keep what is to happen later."""
+        for entry in self._entries:
+            if not entry.waiter.done():
+                # An object of one's own: one raised in many tasks collects tracebacks.
+                entry.waiter.set_exception(type(failure)(str(failure)))
+                entry.waiter.exception()  # looked at: nobody has to wait for it
+        self._entries = [entry for entry in self._entries if entry.then is not None]

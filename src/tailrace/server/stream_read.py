@@ -1,0 +1,250 @@
+"""GET and HEAD of a stream: what there is, what comes, or both as events.
+
+    asked for                                answer
+    ---------------------------------------  ------------------------------------------------
+    nothing in particular                    what there is after the offset, up to a chunk
+    live=long-poll                           the same, as soon as there is something
+    live=sse                                 the protocol's event stream: data and control
+    Accept: text/event-stream, or view=…,    a view of ours, followed to the stream's end
+    or Last-Event-ID
+
+``live`` beats ``view``, and either beats Accept: some clients send both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Final
+
+from tailrace.contracts import Headers
+from tailrace.errors import BadRequest, MalformedOffset, NotFound
+from tailrace.log.catalogue import EARLIEST, LATEST
+from tailrace.log.lifecycle import State
+from tailrace.log.stream import Stream
+from tailrace.model import DATA, Event, Offset
+from tailrace.server import stream_fields as say
+from tailrace.server.addresses import name_of
+from tailrace.server.exchange import Exchange
+from tailrace.server.requests import ReadQuery, parse_read_query
+from tailrace.server.services import CHAT, Services
+from tailrace.server.viewing import STREAMING, view_stream
+from tailrace.views import make_view
+from tailrace.views.durable import ControlMarker, DurableView
+from tailrace.wire.durable import etag, is_base64, matches
+from tailrace.wire.live_cursor import MAX_JITTER, next_cursor
+from tailrace.wire.media_type import is_json
+from tailrace.wire.sse import encode_event
+
+# Data bytes in one answer: what a slow client may have us hold, and one read of the store, which
+# those who read the same place share.
+_CHUNK: Final = 256 * 1024
+# Bytes handed to the transport at once, as cursors do it: the next when those have gone.
+_SLICE: Final = 32 * 1024
+_BASE64: Final = (b"stream-sse-data-encoding", b"base64")
+_UP_TO_DATE: Final = (b"stream-up-to-date", b"true")
+
+
+async def describe(exchange: Exchange, services: Services) -> None:
+    """HEAD: what there is to know. Not a use, as far as a TTL is concerned."""
+    stream = await services.catalogue.get(name_of(exchange.path, exchange.roots))
+    fields = [
+        *say.content_fields(stream),
+        *say.tail_fields(stream),
+        *say.expiry_fields(stream),
+        say.caching(stream, services.rules, of_now=True),
+    ]
+    await exchange.respond(200, fields)
+
+
+async def read(exchange: Exchange, services: Services) -> None:
+    """GET, in whichever way it was asked for."""
+    query = parse_read_query(exchange.query)
+    stream = await services.catalogue.get(name_of(exchange.path, exchange.roots))
+    services.catalogue.touch(stream)
+    if query.live is not None:
+        await _live(exchange, services, stream, query)
+    elif query.view is not None or exchange.asks_for_events():
+        await _view(exchange, services, stream, query)
+    else:
+        await _catch_up(exchange, services, stream, query)
+
+
+# --- what there is ----------------------------------------------------------------------------
+
+
+async def _catch_up(
+    exchange: Exchange, services: Services, stream: Stream, query: ReadQuery
+) -> None:
+    place = services.catalogue.place(stream, query.offset or EARLIEST)
+    events = [] if query.offset == LATEST else await stream.range(place, _CHUNK)
+    end = events[-1].seq if events else place
+    closed = stream.ending is not None and end >= stream.visible
+    now = query.offset == LATEST
+    fields = [*_chunk_fields(stream, end), (b"vary", b"Accept")]
+    fields.append(say.caching(stream, services.rules, of_now=now))
+    if not now:
+        tag = etag(stream.generation, place, end, "bytes", closed=closed)
+        fields.append((b"etag", tag))
+        if matches(exchange.header(b"if-none-match") or b"", tag):
+            await exchange.respond(304, [f for f in fields if f[0] != b"content-type"])
+            return
+    await _send(exchange, services, fields, _body(stream, events))
+
+
+async def _send(exchange: Exchange, services: Services, fields: say.Fields, body: bytes) -> None:
+    """A whole answer, as fast as its client takes it, and not much slower than it may."""
+    if len(body) <= _SLICE:
+        await exchange.respond(200, fields, body)
+        return
+    await exchange.start(200, [*fields, (b"content-length", b"%d" % len(body))])
+    for start in range(0, len(body), _SLICE):
+        piece = body[start : start + _SLICE]
+        try:
+            async with asyncio.timeout(services.rules.viewer_timeout):
+                await exchange.write(piece, more=start + _SLICE < len(body))
+        except TimeoutError:
+            exchange.abort()
+            return
+
+
+def _chunk_fields(stream: Stream, end: int) -> say.Fields:
+    fields = [*say.content_fields(stream), say.next_offset(stream, end)]
+    if end >= stream.visible:
+        fields += [_UP_TO_DATE, *say.closed_fields(stream)]
+    return fields
+
+
+def _body(stream: Stream, events: list[Event]) -> bytes:
+    data = [event.data for event in events if event.type == DATA]
+    return b"[%b]" % b",".join(data) if is_json(stream.content_type) else b"".join(data)
+
+
+# --- what comes -------------------------------------------------------------------------------
+
+
+async def _live(exchange: Exchange, services: Services, stream: Stream, query: ReadQuery) -> None:
+    if query.live not in ("long-poll", "sse"):
+        raise BadRequest("'live' must be long-poll or sse.")
+    seen = exchange.header(b"last-event-id") if query.live == "sse" else None
+    if query.offset is None and not seen:
+        raise BadRequest("A live read needs an offset: -1, now, or one that this server gave.")
+    if query.live == "sse":
+        await _events(exchange, services, stream, query)
+    else:
+        await _long_poll(exchange, services, stream, query)
+
+
+async def _long_poll(
+    exchange: Exchange, services: Services, stream: Stream, query: ReadQuery
+) -> None:
+    place = services.catalogue.place(stream, query.offset or EARLIEST)
+    events = await stream.range(place, _CHUNK)
+    if not events and stream.ending is None:
+        with services.long_polls:
+            await _wait(exchange, stream, place, services.rules.long_poll_timeout)
+        if stream.state is State.GONE:
+            raise NotFound("The stream was deleted.")
+        events = await stream.range(place, _CHUNK)
+    end = events[-1].seq if events else min(place, stream.visible)
+    fields = [*_chunk_fields(stream, end), (b"vary", b"Accept")]
+    if (b"stream-closed", b"true") not in fields:
+        fields.append((b"stream-cursor", _cursor(query).encode()))
+    if not events:
+        fields = [f for f in fields if f[0] != b"content-type"]
+        await exchange.respond(204, [*fields, say.NO_STORE])
+        return
+    closed = stream.ending is not None and end >= stream.visible
+    tag = etag(stream.generation, place, end, "bytes", closed=closed)
+    fields += [(b"etag", tag), say.caching(stream, services.rules)]
+    await _send(exchange, services, fields, _body(stream, events))
+
+
+async def _wait(exchange: Exchange, stream: Stream, place: int, timeout: float) -> None:  # noqa: ASYNC109 - how long a poll lasts is what this is about
+    """Until there is news, the time is over, or the server goes away. Raises ClientGone."""
+    news = asyncio.ensure_future(stream.changed(place))
+    leaving = asyncio.ensure_future(exchange.departure.wait())
+    try:
+        await exchange.unless_left(
+            asyncio.wait((news, leaving), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        )
+    finally:
+        for task in (news, leaving):
+            task.cancel()
+
+
+def _cursor(query: ReadQuery) -> str:
+    return next_cursor(time.time(), query.cursor, random.randint(1, MAX_JITTER))  # noqa: S311
+
+
+# --- as events --------------------------------------------------------------------------------
+
+
+async def _events(exchange: Exchange, services: Services, stream: Stream, query: ReadQuery) -> None:
+    """live=sse."""
+    place = await _place_seen(exchange, services, stream, query)
+    if place is None:
+        return
+    marker = ControlMarker(lambda: _cursor(query), stream.generation, lambda: stream.ending)
+    await exchange.start(200, _event_fields(stream))
+    await view_stream(
+        exchange,
+        services.catalogue,
+        stream,
+        DurableView(stream.content_type),
+        place,
+        marker=marker,
+        lifetime=services.rules.sse_lifetime,
+    )
+
+
+async def _view(exchange: Exchange, services: Services, stream: Stream, query: ReadQuery) -> None:
+    """A view of ours."""
+    place = await _place_seen(exchange, services, stream, query)
+    if place is None:
+        return
+    view = make_view(query.view or "sse", stream.content_type)
+    is_sse = view.media_type.startswith(b"text/event-stream")
+    fields = _event_fields(stream) if is_sse else _view_fields(stream, view.media_type)
+    await exchange.start(200, fields)
+    fresh = not exchange.header(b"last-event-id") and query.offset in (None, EARLIEST)
+    if is_sse and stream.trimmed and fresh:
+        await exchange.write(_gap(stream))
+    await view_stream(exchange, services.catalogue, stream, view, place)
+
+
+def _gap(stream: Stream) -> bytes:
+    data = b'{"missing":%d}' % stream.trimmed
+    return encode_event(data, event="gap", event_id=str(stream.offset(stream.trimmed)))
+
+
+async def _place_seen(
+    exchange: Exchange, services: Services, stream: Stream, query: ReadQuery
+) -> int | None:
+    """Where to read on; None: the client has seen the stream's end, and has been told so."""
+    seen = exchange.header(b"last-event-id")
+    place = services.catalogue.place(stream, _offset(seen) if seen else query.offset or EARLIEST)
+    if seen and stream.ending is not None and place >= stream.ending.seq:
+        # EventSource reconnects after every end of a body, and stops only at this (HTML, 9.2.3).
+        await exchange.respond(204, say.tail_fields(stream))
+        return None
+    return place
+
+
+def _offset(seen: bytes) -> Offset:
+    offset = Offset.parse(seen.decode("latin-1"))
+    if offset is None:
+        raise MalformedOffset("This Last-Event-ID is none of ours; send one that we gave, or none.")
+    return offset
+
+
+def _event_fields(stream: Stream) -> say.Fields:
+    fields = _view_fields(stream, b"text/event-stream")
+    return [*fields, _BASE64] if is_base64(stream.content_type) else fields
+
+
+def _view_fields(stream: Stream, media_type: bytes) -> say.Fields:
+    private: Headers = ((b"cache-control", b"private, no-store"), (b"x-accel-buffering", b"no"))
+    caching = private if stream.name.startswith(CHAT) else STREAMING
+    return [(b"content-type", media_type), *say.SECURITY, (b"vary", b"Accept"), *caching]
