@@ -25,7 +25,7 @@ NEEDS := $(if $(or $(UPSTREAM),$(TAILRACE_UPSTREAM)),package,$(if $(filter %.ggu
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
 serve: $(VENV)/stamp-$(NEEDS) ## serve on PORT=8080; UPSTREAM=https://… MODEL=… ARGS=… (default: a small local model)
@@ -35,6 +35,10 @@ serve: $(VENV)/stamp-$(NEEDS) ## serve on PORT=8080; UPSTREAM=https://… MODEL=
 .PHONY: test
 test: $(VENV)/stamp-dev $(VENV)/stamp-local ## run the tests; TESTS=tests/log WORKERS=2
 	$(RUN)/pytest -n $(WORKERS) $(TESTS)
+
+.PHONY: conformance
+conformance: $(VENV)/stamp-dev ## run the Durable Streams protocol's own test suite (needs Node)
+	$(RUN)/pytest -rP tests/e2e/test_conformance.py
 
 .PHONY: check
 check: $(VENV)/stamp-dev ## format, lint, types and layering: seconds, changes nothing

@@ -1,0 +1,41 @@
+"""Node packages beside the tests: the protocol's suite and client, pinned by package-lock.json."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+HERE = Path(__file__).parent
+_INSTALL_SECONDS = 240.0
+
+
+def installed() -> Path:
+    """The folder with node_modules in it; installs them once. Skips where there is no Node."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        _missing("no Node.js: install Node 20 or later with npm to run the protocol's own tests")
+        raise AssertionError("unreachable")
+    stamp = HERE / "node_modules" / ".installed"
+    lock = (HERE / "package-lock.json").read_text()
+    with FileLock(HERE / ".install.lock"):
+        if not stamp.exists() or stamp.read_text() != lock:
+            command = [npm, "ci", "--prefix", str(HERE), "--no-audit", "--no-fund"]
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, timeout=_INSTALL_SECONDS
+            )
+            if done.returncode != 0:
+                _missing(f"npm could not install the protocol's suite: {done.stderr[-300:]}")
+            stamp.write_text(lock)
+    return HERE
+
+
+def _missing(why: str) -> None:
+    """Skip, but not in CI, which has what it takes."""
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
