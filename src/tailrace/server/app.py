@@ -54,7 +54,7 @@ class Application:
             entry.watch_send(send),
             entry,
             self._departure,
-            self._table.roots,
+            roots=self._table.roots,
         )
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - an ASGI server runs us in a task

@@ -22,6 +22,7 @@ from tailrace.server.app import Application
 from tailrace.server.services import CHAT, Allowance, Services, StreamRules
 from tailrace.server.trust import Policy
 from tailrace.sources.relay import RelayLimits
+from tailrace.stores import StoreOptions
 
 # How often retention looks: an answer outlives its time, and the total its bound, by this much.
 _RETENTION_INTERVAL: Final = 30.0
@@ -73,7 +74,36 @@ def assemble(
 ) -> Assembly:
     """Put together what one server needs; opens nothing. Call it on the event loop."""
     catalogue = make_catalogue(settings, store)
-    services = Services(
+    services = make_services(
+        settings,
+        store,
+        catalogue,
+        upstream,
+        default_model=default_model,
+        shared_caches=not settings.token,
+    )
+    policy = Policy(
+        bound_host=bound_host,
+        port=port,
+        allowed_hosts=tuple(settings.allowed_hosts),
+        cors_origins=tuple(settings.cors_origins),
+        token=settings.token or None,
+        insecure=settings.insecure,
+    )
+    return Assembly(Application(services, policy, AccessLog(log)), catalogue, settings)
+
+
+def make_services(
+    settings: Settings,
+    store: Store,
+    catalogue: Catalogue,
+    upstream: Upstream,
+    *,
+    default_model: Callable[[], Awaitable[str]],
+    shared_caches: bool,
+) -> Services:
+    """What handlers work with. ``shared_caches``: what is read may be kept for others, too."""
+    return Services(
         catalogue=catalogue,
         store=store,
         upstream=upstream,
@@ -88,22 +118,25 @@ def assemble(
             viewer_timeout=settings.viewer_timeout,
             long_poll_timeout=settings.long_poll_timeout,
             sse_lifetime=settings.sse_lifetime,
-            shared_caches=not settings.token,
+            shared_caches=shared_caches,
         ),
         long_polls=Allowance(
             settings.max_long_polls,
             "As many long-polls wait as may; ask again in a moment, or use live=sse.",
         ),
     )
-    policy = Policy(
-        bound_host=bound_host,
-        port=port,
-        allowed_hosts=tuple(settings.allowed_hosts),
-        cors_origins=tuple(settings.cors_origins),
-        token=settings.token or None,
-        insecure=settings.insecure,
+
+
+def store_options(settings: Settings) -> StoreOptions:
+    """What the settings say of any store."""
+    return StoreOptions(
+        durability=settings.durability,
+        memory_limit=settings.memory_limit,
+        erase_within=settings.erase_within,
+        commit_interval=settings.commit_interval,
+        max_uncommitted=settings.max_uncommitted,
+        journal_limit=settings.journal_limit,
     )
-    return Assembly(Application(services, policy, AccessLog(log)), catalogue, settings)
 
 
 def make_catalogue(settings: Settings, store: Store) -> Catalogue:

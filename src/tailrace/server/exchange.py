@@ -161,6 +161,7 @@ def make_exchange(
     send: Send,
     entry: Entry,
     departure: asyncio.Event,
+    *,
     roots: Roots = ROOTS,
 ) -> Exchange:
     """From what an ASGI server passes to an application."""
