@@ -12,51 +12,17 @@ Collected by pytest as it is; nothing here imports pytest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import ClassVar, TypeAlias, TypeVar
 
 from tailrace.contracts import Append, Change, Delete, Listing, Store, StoreHealth
 from tailrace.errors import NotFound
 from tailrace.model import Ending, EndingKind, Event, mint_generation
+from tailrace.testing.store_client_rules import ClientStreamRules
 from tailrace.testing.store_model import EVERYTHING, Maker, is_unknown, read_all, settle
-
-# A store that takes longer than this for one test is broken, not slow.
-DEADLINE_SECONDS = 60
-
-_Self = TypeVar("_Self", bound="StoreContract")
-Scenario: TypeAlias = Callable[[_Self, Store], Awaitable[None]]
+from tailrace.testing.store_scenario import scenario
 
 
-def scenario(test: Scenario[_Self]) -> Callable[[_Self], None]:
-    """Turn ``async def test(self, store)`` into a test that opens and closes a fresh store."""
-
-    def run(self: _Self) -> None:
-        async def main() -> None:
-            store = self.make_store()
-            assert await store.open() == []
-            try:
-                await asyncio.wait_for(test(self, store), DEADLINE_SECONDS)
-            finally:
-                await store.close()
-
-        asyncio.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
-
-
-class StoreContract:
+class StoreContract(ClientStreamRules):
     """Inherit, and say how to make a store."""
-
-    persistent: ClassVar[bool] = False
-
-    def make_store(self) -> Store:
-        """A store on an empty medium, not opened."""
-        raise NotImplementedError
-
-    def reopen(self, store: Store) -> Store:
-        """Another store, not opened, on the medium of this one, which is closed."""
-        raise NotImplementedError
 
     # --- writing and reading ------------------------------------------------------------------
 

@@ -1,0 +1,225 @@
+"""The rules of stores that concern streams which clients make: writers, forks, expiry, trimming.
+
+Part of ``StoreContract``; inherit that.
+"""
+
+# ruff: noqa: S101 - assertions are what a test kit is made of
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tailrace.contracts import Append, Create, Delete, Renew, Store, Trim, Writers
+from tailrace.errors import NotFound
+from tailrace.model import Ending, EndingKind, Event, Offset, Producer
+from tailrace.testing.store_model import Maker, is_unknown, read_all, settle
+from tailrace.testing.store_scenario import Check, StoreMaker, lasting
+
+
+def fork_of(maker: Maker, name: str, *ancestry: Offset) -> Create:
+    """A fork with one event of its own."""
+    made = maker.create(name).info
+    at = ancestry[-1].seq
+    info = replace(made, ancestry=ancestry, forked_from="source", sub_offset=1, last_seq=at)
+    return Create(info, [Event(at + 1, 7, "data", name.encode())])
+
+
+async def names(store: Store, due: int | None = None) -> list[str]:
+    return [info.name for info in (await store.list("", due=due)).streams]
+
+
+class ClientStreamRules(StoreMaker):
+    """Inherited by ``StoreContract``."""
+
+    @lasting
+    async def test_a_stream_can_be_made_with_its_events_and_its_ending(self, store: Store) -> Check:
+        maker = Maker()
+        info = maker.create("s").info
+        events = [Event(1, 5, "data", b"a"), Event(2, 5, "data", b"bc")]
+        ending = Ending(EndingKind.COMPLETED, "", 3, 5)
+        await settle(store, Create(info, events, ending))
+
+        async def check(store: Store) -> None:
+            assert await store.find("s") == replace(info.grown(2, 3), ending=ending)
+            assert await read_all(store, info.generation) == events
+
+        return check
+
+    @lasting
+    async def test_what_a_stream_was_made_with_is_kept(self, store: Store) -> Check:
+        maker = Maker()
+        made = maker.create("s").info
+        infos = [
+            replace(made, ttl=60, deadline=1000),
+            replace(maker.create("t").info, expires_at=5000, deadline=5000),
+        ]
+        await settle(store, *map(Create, infos))
+
+        async def check(store: Store) -> None:
+            for info in infos:
+                assert await store.find(info.name) == info
+
+        return check
+
+    # --- writers ------------------------------------------------------------------------------
+
+    @lasting
+    async def test_writers_are_remembered_with_what_they_wrote(self, store: Store) -> Check:
+        maker = Maker()
+        create = maker.create("s")
+        generation = create.info.generation
+        store.write(create)
+        for change in (
+            replace(maker.append(generation, b"a"), producer=Producer("p", 0, 0)),
+            replace(maker.append(generation, b"b"), producer=Producer("q", 3, 0), writer_seq="05"),
+            replace(maker.append(generation, b"c"), producer=Producer("p", 0, 1)),
+            replace(maker.append(generation, b"d"), writer_seq="07"),
+            Append(generation, (), None, Producer("p", 1, 0)),
+        ):
+            store.write(change)
+            assert change.producer is None or change.producer in await self._producers(store, "s")
+        last = Producer("r", 0, 0, closed=True)
+        closing = maker.append(generation, b"e", ending=EndingKind.COMPLETED)
+        await settle(store, replace(closing, producer=last))
+
+        async def check(store: Store) -> None:
+            found = await store.writers(generation)
+            assert found.writer_seq == "07"
+            assert set(found.producers) == {Producer("p", 1, 0), Producer("q", 3, 0), last}
+
+        return check
+
+    @staticmethod
+    async def _producers(store: Store, name: str) -> tuple[Producer, ...]:
+        info = await store.find(name)
+        assert info is not None
+        return (await store.writers(info.generation)).producers
+
+    @lasting
+    async def test_writers_go_with_their_stream(self, store: Store) -> Check:
+        maker = Maker()
+        create = maker.create("s")
+        append = replace(
+            maker.append(create.info.generation, b"a"), producer=Producer("p", 0, 0), writer_seq="1"
+        )
+        again = maker.create("s")
+        await settle(store, create, append)
+        await settle(store, Delete(create.info.generation), again)
+
+        async def check(store: Store) -> None:
+            assert await store.writers(again.info.generation) == Writers()
+            try:
+                await store.writers(create.info.generation)
+            except NotFound:
+                return
+            raise AssertionError("a deleted stream remembers its writers")
+
+        return check
+
+    # --- forks --------------------------------------------------------------------------------
+
+    @lasting
+    async def test_a_fork_has_its_own_events_after_those_it_shares(self, store: Store) -> Check:
+        maker = Maker()
+        source = maker.create("source")
+        await settle(store, source, maker.append(source.info.generation, b"1", b"2"))
+        fork = fork_of(maker, "fork", Offset(source.info.generation, 2))
+        more = Event(4, 8, "data", b"more")
+        await settle(store, fork, Append(fork.info.generation, [more]))
+
+        async def check(store: Store) -> None:
+            assert await store.find("fork") == fork.info.grown(2, 8)
+            assert await read_all(store, fork.info.generation, after=2) == [*fork.events, more]
+            assert await read_all(store, fork.info.generation) == [*fork.events, more]
+
+        return check
+
+    @lasting
+    async def test_a_deleted_stream_is_kept_out_of_sight_for_its_forks(self, store: Store) -> Check:
+        maker = Maker()
+        source = maker.create("source")
+        generation = source.info.generation
+        append = maker.append(generation, b"1", b"2")
+        fork = fork_of(maker, "fork", Offset(generation, 1))
+        await settle(store, source, append, fork, Delete(generation))
+
+        async def check(store: Store) -> None:
+            found = await store.find("source")
+            assert found is not None
+            assert found.deleted
+            assert await read_all(store, generation) == append.events
+            assert await names(store) == ["fork"]
+            assert (await store.list("")).total_streams == 1
+            try:
+                store.write(Append(generation, [Event(3, 9, "data", b"x")]))
+            except NotFound:
+                return
+            raise AssertionError("a deleted stream was appended to")
+
+        return check
+
+    @lasting
+    async def test_what_only_deleted_forks_needed_goes_with_the_last_of_them(
+        self, store: Store
+    ) -> Check:
+        maker = Maker()
+        a = maker.create("a")
+        b = fork_of(maker, "b", Offset(a.info.generation, 0))
+        c = fork_of(maker, "c", Offset(a.info.generation, 0), Offset(b.info.generation, 1))
+        d = fork_of(maker, "d", Offset(a.info.generation, 0))
+        generations = [create.info.generation for create in (a, b, c, d)]
+        await settle(store, a, b, c, d)
+        for index in (0, 1, 3):
+            await settle(store, Delete(generations[index]))
+        assert not await is_unknown(store, generations[0])
+        assert await is_unknown(store, generations[3])
+        await settle(store, Delete(generations[2]))
+
+        async def check(store: Store) -> None:
+            for generation in generations:
+                assert await is_unknown(store, generation)
+            for name in "abcd":
+                assert await store.find(name) is None
+
+        return check
+
+    # --- time and space -----------------------------------------------------------------------
+
+    @lasting
+    async def test_streams_are_due_by_their_latest_deadlines(self, store: Store) -> Check:
+        maker = Maker()
+        deadlines = {"late": 900, "never": None, "first": 100, "second": 200, "renewed": 50}
+        infos = [replace(maker.create(n).info, deadline=at) for n, at in deadlines.items()]
+        await settle(store, *map(Create, infos))
+        closed = maker.append(infos[2].generation, ending=EndingKind.COMPLETED)
+        await settle(store, closed, Renew(infos[4].generation, 500), Renew("0" * 26, 1))
+
+        async def check(store: Store) -> None:
+            assert await names(store, due=99) == []
+            assert await names(store, due=200) == ["first", "second"]
+            assert await names(store, due=500) == ["first", "second", "renewed"]
+
+        return check
+
+    @lasting
+    async def test_trimmed_events_are_not_read_any_more(self, store: Store) -> Check:
+        maker = Maker()
+        kept: dict[str, list[Event]] = {}
+        for name, ending in (("open", None), ("closed", EndingKind.COMPLETED)):
+            create = maker.create(name)
+            generation = create.info.generation
+            append = maker.append(generation, *[b"x" * 1000] * 600, ending=ending)
+            await settle(store, create, append)
+            await settle(store, Trim(generation, 400), Trim(generation, 300))
+            kept[generation] = list(append.events[400:])
+        store.write(Trim("0" * 26, 1))
+
+        async def check(store: Store) -> None:
+            for generation, events in kept.items():
+                assert await read_all(store, generation) == events
+            for name in ("open", "closed"):
+                found = await store.find(name)
+                assert found is not None
+                assert (found.trimmed, found.last_seq) == (400, 600)
+
+        return check
