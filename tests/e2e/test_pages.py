@@ -61,3 +61,14 @@ def test_every_command_of_the_page_on_views_works(tmp_path: Path) -> None:
         text, lines = run(server, [link, *commands("views.md")])[1:]
     assert text.strip()
     assert '"ending":"completed"' in lines
+
+
+@needs_curl
+def test_every_command_of_the_page_on_streams_works(tmp_path: Path) -> None:
+    with serving("http://127.0.0.1:9/v1", tmp_path) as server:
+        outputs = run(server, commands("streams.md"))
+    statuses = [int(match[1]) for o in outputs if (match := re.match(r"HTTP/1.1 (\d+)", o.strip()))]
+    assert statuses == [201, 204, 204, 200, 200, 204, 201, 204, 200, 204, 201, 204]
+    assert "first second" in outputs[3]
+    assert '{"ending": "completed", "reason": ""}' in outputs[7]
+    assert outputs[10].strip() == '[{"step":1},{"step":2.0}]'

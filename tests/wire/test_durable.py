@@ -51,7 +51,8 @@ def test_values_are_read(parse: Callable[[Any], Any], value: Any, expected: Any)
         ]),
         (durable.parse_sub_offset, [b"", b"-1", b"1.5", b"01", b"abc"]),
         (durable.parse_writer_seq, [b"", b"a\x00", b"a" * 257]),
-        (durable.parse_content_type, [b"", b"text", b"text/", b"/plain", b"a b/c", b"t/" + b"x" * 300]),
+        (durable.parse_content_type,
+         [b"", b"text", b"text/", b"/plain", b"a b/c", b"t/" + b"x" * 300]),
     ],
 )  # fmt: skip
 def test_what_is_malformed_is_refused(parse: Callable[[Any], Any], values: list[bytes]) -> None:
