@@ -58,8 +58,9 @@ class TestSqliteStoreThatMovesEverythingAtOnce(TestSqliteStore):
     journal_limit = 1
 
 
-VERBS = ["append"] * 5 + ["create"] * 3 + ["read"] * 4
-VERBS += ["close", "delete", "commit", "yield", "find", "list", "oldest", "reopen"]
+VERBS = ["append"] * 4 + ["create"] * 3 + ["fork"] * 3 + ["read"] * 3
+VERBS += ["close", "sign", "delete", "renew", "trim"] * 2
+VERBS += ["commit", "yield", "reopen", "find", "writers", "list", "oldest", "due"]
 STEPS = st.lists(
     st.builds(
         Step,

@@ -25,9 +25,9 @@ from tailrace.cli.upstream import Opened, open_upstream
 from tailrace.config import Settings, config_file, load
 from tailrace.errors import ConfigError
 from tailrace.server.access_log import AccessLog
-from tailrace.server.assembly import Assembly, assemble
+from tailrace.server.assembly import Assembly, assemble, store_options
 from tailrace.server.http1 import Limits, make_protocol
-from tailrace.stores import StoreOptions, open_url
+from tailrace.stores import open_url
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ async def _start(
     url = _store_url(settings)
     assembly = assemble(
         settings,
-        open_url(url, _store_options(settings)),
+        open_url(url, store_options(settings)),
         opened.upstream,
         default_model=opened.default_model.name,
         bound_host=settings.host,
@@ -140,17 +140,6 @@ def _store_url(settings: Settings) -> str:
         return settings.store
     data = settings.data or user_data_dir("tailrace", appauthor=False)
     return f"sqlite:{Path(data, _STORE_FILE)}"
-
-
-def _store_options(settings: Settings) -> StoreOptions:
-    return StoreOptions(
-        durability=settings.durability,
-        memory_limit=settings.memory_limit,
-        erase_within=settings.erase_within,
-        commit_interval=settings.commit_interval,
-        max_uncommitted=settings.max_uncommitted,
-        journal_limit=settings.journal_limit,
-    )
 
 
 def _where_to_look(settings: Settings, url: str, opened: Opened, store: str) -> list[str]:

@@ -36,10 +36,7 @@ def name_of(path: str, roots: Roots = ROOTS) -> str:
 
 def name_in_field(value: bytes, base: str, roots: Roots = ROOTS) -> str:
     """The stream that a header field names by its path. Raises BadRequest or MalformedName."""
-    path = value.decode("latin-1")
-    if path.startswith(("http://", "https://")):
-        path = "/" + path.split("/", 3)[3] if path.count("/") >= 3 else ""
-    path = path.removeprefix(base)
+    path = value.decode("latin-1").removeprefix(base)
     if root_of(path, roots) is None:
         raise BadRequest("Stream-Forked-From must be the path of a stream on this server.")
     return name_of(path, roots)

@@ -115,7 +115,7 @@ class Application:
         if isinstance(error, ShuttingDown) and exchange.accepts_events():
             await self._send_back(exchange)
             return
-        answer = problem(error, exchange.path)
+        answer = problem(error, exchange.path, exchange.roots)
         await exchange.respond(answer.status, answer.headers, answer.body)
 
     @staticmethod

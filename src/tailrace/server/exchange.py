@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tailrace.contracts import Headers
 from tailrace.errors import ShuttingDown
@@ -79,8 +79,10 @@ class Exchange:
     async def respond(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
         """Send a whole response. To HEAD, the same head and no body (RFC 9110, 9.3.2)."""
         fields = list(headers)
-        # 204 has no length (RFC 9110, 8.6).
-        if status != 204 and all(name != b"content-length" for name, _ in fields):
+        # 204 has no length; one to HEAD or with 304 is that of the body left out (RFC 9110, 8.6),
+        # which whoever gives none here does not know.
+        unknown = status in (204, 304) or (self.method == "HEAD" and not body)
+        if not unknown and all(name != b"content-length" for name, _ in fields):
             fields.append((b"content-length", b"%d" % len(body)))
         await self.start(status, fields)
         await self.write(b"" if self.method == "HEAD" else body, more=False)
@@ -167,12 +169,11 @@ def make_exchange(
     """From what an ASGI server passes to an application."""
     raw = scope.get("raw_path")
     path = raw.decode("latin-1") if raw else quote(scope["path"])
-    base = quote(scope.get("root_path", ""))
-    if not base or not path.startswith(base + "/"):
-        base = ""
+    path = path.split("?", 1)[0]
+    base = _base(path, scope.get("root_path", "").rstrip("/"))
     return Exchange(
         method=scope["method"],
-        path=path.split("?", 1)[0].removeprefix(base),
+        path=path.removeprefix(base),
         query=scope.get("query_string", b""),
         headers=[(name.lower(), value) for name, value in scope["headers"]],
         receive=receive,
@@ -184,3 +185,9 @@ def make_exchange(
         base=base,
         roots=roots,
     )
+
+
+def _base(path: str, root: str) -> str:
+    """How a raw path spells the decoded ``root``; empty where it is not below it."""
+    base = "/".join(path.split("/")[: root.count("/") + 1])
+    return base if unquote(base) == root else ""

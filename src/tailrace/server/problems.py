@@ -19,6 +19,7 @@ from tailrace.errors import (
     StartupError,
     TailraceError,
 )
+from tailrace.server.addresses import ROOTS, Roots, root_of
 
 # Seconds until a retry has a chance, by code.
 _RETRY_AFTER: Final = {
@@ -37,9 +38,6 @@ _OPENAI_TYPES: Final = {
     429: "rate_limit_error",
 }
 
-# Streams have this second address, and clients that know nothing of models.
-_NOT_A_MODEL_API: Final = "/v1/stream/"
-
 _HIDDEN: Final = "Something went wrong inside the server; its log says what."
 
 
@@ -51,9 +49,12 @@ class Problem(NamedTuple):
     body: bytes
 
 
-def problem(error: BaseException, path: str) -> Problem:
-    """The response for ``error``, in the shape that clients of ``path`` know. Never raises."""
-    openai = path == "/v1" or (path.startswith("/v1/") and not path.startswith(_NOT_A_MODEL_API))
+def problem(error: BaseException, path: str, roots: Roots = ROOTS) -> Problem:
+    """The response for ``error``, in the shape that clients of ``path`` know. Never raises.
+
+    ``roots``: below which paths the streams are, whose clients know nothing of models.
+    """
+    openai = (path == "/v1" or path.startswith("/v1/")) and root_of(path, roots) is None
     body = openai_json(error) if openai else problem_json(error)
     media_type = b"application/json" if openai else b"application/problem+json"
     headers = [

@@ -21,8 +21,9 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 _PRIVATE: Final = (b"cache-control", b"private, no-store")
 # The protocol's own values (10.1): what was appended never changes.
 _CACHED: Final = b"%b, max-age=60, stale-while-revalidate=300"
-# Types in which a page or an image can run scripts: shown, but without our origin.
-_ACTIVE: Final = ("html", "xml", "svg", "javascript", "ecmascript", "xhtml")
+# In types with these words a page or an image can run scripts, or have parts that do: shown, but
+# without our origin. Not simply in all: Chromium's PDF viewer does not open in a sandbox.
+_ACTIVE: Final = ("html", "xml", "svg", "javascript", "ecmascript", "multipart")
 _SANDBOX: Final = (b"content-security-policy", b"sandbox; default-src 'none'")
 
 

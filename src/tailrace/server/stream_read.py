@@ -32,6 +32,7 @@ from tailrace.server.services import CHAT, Services
 from tailrace.server.viewing import STREAMING, view_stream
 from tailrace.views import make_view
 from tailrace.views.durable import ControlMarker, DurableView
+from tailrace.views.sse import SseView
 from tailrace.wire.durable import etag, is_base64, matches
 from tailrace.wire.live_cursor import MAX_JITTER, next_cursor
 from tailrace.wire.media_type import is_json
@@ -78,10 +79,10 @@ async def _catch_up(
     exchange: Exchange, services: Services, stream: Stream, query: ReadQuery
 ) -> None:
     place = services.catalogue.place(stream, query.offset or EARLIEST)
-    events = [] if query.offset == LATEST else await stream.range(place, _CHUNK)
+    now = query.offset == LATEST
+    events = [] if now else await _chunk(stream, place)
     end = events[-1].seq if events else place
     closed = stream.ending is not None and end >= stream.visible
-    now = query.offset == LATEST
     fields = [*_chunk_fields(stream, end), (b"vary", b"Accept")]
     fields.append(say.caching(stream, services.rules, of_now=now))
     if not now:
@@ -91,6 +92,13 @@ async def _catch_up(
             await exchange.respond(304, [f for f in fields if f[0] != b"content-type"])
             return
     await _send(exchange, services, fields, _body(stream, events))
+
+
+async def _chunk(stream: Stream, place: int) -> list[Event]:
+    events = await stream.range(place, _CHUNK)
+    if stream.state is State.GONE:  # meanwhile; what its readers are told is not that it closed
+        raise NotFound("The stream was deleted.")
+    return events
 
 
 async def _send(exchange: Exchange, services: Services, fields: say.Fields, body: bytes) -> None:
@@ -140,13 +148,11 @@ async def _long_poll(
     exchange: Exchange, services: Services, stream: Stream, query: ReadQuery
 ) -> None:
     place = services.catalogue.place(stream, query.offset or EARLIEST)
-    events = await stream.range(place, _CHUNK)
+    events = await _chunk(stream, place)
     if not events and stream.ending is None:
         with services.long_polls:
             await _wait(exchange, stream, place, services.rules.long_poll_timeout)
-        if stream.state is State.GONE:
-            raise NotFound("The stream was deleted.")
-        events = await stream.range(place, _CHUNK)
+        events = await _chunk(stream, place)
     end = events[-1].seq if events else min(place, stream.visible)
     fields = [*_chunk_fields(stream, end), (b"vary", b"Accept")]
     if (b"stream-closed", b"true") not in fields:
@@ -155,9 +161,11 @@ async def _long_poll(
         fields = [f for f in fields if f[0] != b"content-type"]
         await exchange.respond(204, [*fields, say.NO_STORE])
         return
-    closed = stream.ending is not None and end >= stream.visible
-    tag = etag(stream.generation, place, end, "bytes", closed=closed)
-    fields += [(b"etag", tag), say.caching(stream, services.rules)]
+    now = query.offset == LATEST
+    fields.append(say.caching(stream, services.rules, of_now=now))
+    if not now:
+        closed = stream.ending is not None and end >= stream.visible
+        fields.append((b"etag", etag(stream.generation, place, end, "bytes", closed=closed)))
     await _send(exchange, services, fields, _body(stream, events))
 
 
@@ -204,12 +212,13 @@ async def _view(exchange: Exchange, services: Services, stream: Stream, query: R
     place = await _place_seen(exchange, services, stream, query)
     if place is None:
         return
-    view = make_view(query.view or "sse", stream.content_type)
+    name = query.view or SseView.name
+    view = make_view(name, stream.content_type)
     is_sse = view.media_type.startswith(b"text/event-stream")
     fields = _event_fields(stream) if is_sse else _view_fields(stream, view.media_type)
     await exchange.start(200, fields)
     fresh = not exchange.header(b"last-event-id") and query.offset in (None, EARLIEST)
-    if is_sse and stream.trimmed and fresh:
+    if name == SseView.name and stream.trimmed and fresh:
         await exchange.write(_gap(stream))
     await view_stream(exchange, services.catalogue, stream, view, place)
 
@@ -227,7 +236,7 @@ async def _place_seen(
     place = services.catalogue.place(stream, _offset(seen) if seen else query.offset or EARLIEST)
     if seen and stream.ending is not None and place >= stream.ending.seq:
         # EventSource reconnects after every end of a body, and stops only at this (HTML, 9.2.3).
-        await exchange.respond(204, say.tail_fields(stream))
+        await exchange.respond(204, [*say.SECURITY, *say.tail_fields(stream), say.NO_STORE])
         return None
     return place
 

@@ -7,6 +7,7 @@ from typing import Final
 from tailrace.errors import (
     BadRequest,
     RequestError,
+    StreamDeleted,
     StreamHasSource,
     StreamIsClosed,
 )
@@ -47,8 +48,7 @@ async def put(exchange: Exchange, services: Services) -> None:
         records = _records(body, making.content_type)
         stream, created = await services.catalogue.put(name, making, records)
     else:
-        source = await services.catalogue.get(wish.source) if body else None
-        records = _records(body, source.content_type) if source else ()
+        records = await _fork_records(services, wish, body) if body else ()
         stream, created = await services.catalogue.fork(name, wish, records)
     fields = [*say.content_fields(stream), *say.tail_fields(stream), *say.expiry_fields(stream)]
     if created:
@@ -80,6 +80,17 @@ def _fork(exchange: Exchange, wish: Forking) -> Forking | None:
         raise BadRequest("Stream-Fork-Sub-Offset counts from Stream-Fork-Offset; send that, too.")
     name = name_in_field(source, exchange.base, exchange.roots)
     return wish._replace(source=name, anchor=anchor, sub_offset=amount)
+
+
+async def _fork_records(services: Services, wish: Forking, body: bytes) -> Records:
+    """What the fork's own part begins with; none where the fork will be refused anyway."""
+    try:
+        source = await services.catalogue.get(wish.source)
+    except StreamDeleted:
+        return ()
+    if wish.content_type and is_json(wish.content_type) is not is_json(source.content_type):
+        return ()
+    return _records(body, source.content_type)
 
 
 def _records(body: bytes, content_type: str) -> Records:
@@ -148,7 +159,7 @@ def _checked(
 
 
 async def _refuse_closed(exchange: Exchange, stream: Stream, error: RequestError) -> None:
-    answer = problem(error, exchange.path)
+    answer = problem(error, exchange.path, exchange.roots)
     fields = [*answer.headers, *say.tail_fields(stream)]
     await exchange.respond(answer.status, fields, answer.body)
 
@@ -162,7 +173,7 @@ async def _stop(exchange: Exchange, services: Services, stream: Stream, *, close
         )
     services.catalogue.stop(stream, EndingKind.CANCELLED, _STOPPED)
     await stream.committed()
-    await exchange.respond(204, [*say.SECURITY, *say.tail_fields(stream)])
+    await exchange.respond(204, [*say.SECURITY, *say.tail_fields(stream), say.NO_STORE])
 
 
 async def delete(exchange: Exchange, services: Services) -> None:

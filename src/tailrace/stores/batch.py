@@ -84,6 +84,10 @@ class Batch:
         if self.creates.pop(generation, None) is None:
             self.deletes.add(generation)
 
+    def trim_stream(self, generation: str, seq: int) -> None:
+        """Keep none of its events up to ``seq``, nor up to an earlier trim's place."""
+        self.trims[generation] = max(seq, self.trims.get(generation, 0))
+
     def seal(self, row: int, moves: list[Move], trim: int) -> None:
         """Decide what else the transaction does; nothing is added afterwards."""
         self.row, self.moves, self.trim = row, moves, trim
@@ -106,7 +110,8 @@ class Batch:
         self.producers |= later.producers
         self.writer_seqs |= later.writer_seqs
         self.renewals |= later.renewals
-        self.trims |= later.trims
+        for generation, seq in later.trims.items():
+            self.trim_stream(generation, seq)
         self.hidden |= later.hidden
         self._drop()
         self.bytes = sum(weight(events) for _, events in self.records)

@@ -8,7 +8,7 @@ the changes that went over; those that were accepted stay readable, and deletes 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final
@@ -43,13 +43,14 @@ _FULL: Final = StoreHealth(uncommitted=0, congested=True, failure=_FULL_TEXT, fu
 
 
 class _Stream:
-    __slots__ = ("_info", "ending", "events", "producers", "size", "writer_seq")
+    __slots__ = ("_info", "deleted", "ending", "events", "producers", "size", "writer_seq")
 
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
         self.events: list[Event] = []
         self.size = info.size
         self.ending: Ending | None = info.ending
+        self.deleted = False
         self.producers: dict[str, Producer] = {}
         self.writer_seq = ""
 
@@ -66,9 +67,27 @@ class _Stream:
         last_seq = self.events[-1].seq if self.events else self._info.last_seq
         return replace(self._info, last_seq=last_seq, size=self.size, ending=self.ending)
 
-    def change(self, **fields: int) -> None:
-        """Set some of what is in its info."""
-        self._info = replace(self._info, **fields)  # type: ignore[arg-type]
+    @property
+    def deadline(self) -> int | None:
+        return self._info.deadline
+
+    def renew(self, deadline: int) -> None:
+        """Set the time at which it expires."""
+        self._info = replace(self._info, deadline=deadline)
+
+    def trim(self, seq: int) -> list[Event]:
+        """Let go of the events up to ``seq``, and return them."""
+        info = self.info
+        self._info = replace(info, trimmed=max(seq, info.trimmed))
+        kept = bisect_right(self.events, seq, key=_seq)
+        dropped = self.events[:kept]
+        del self.events[:kept]
+        return dropped
+
+    def hide(self) -> None:
+        """It is deleted, and stays for its forks."""
+        self.deleted = True
+        self._info = replace(self._info, deleted=True)
 
     @property
     def weight(self) -> int:
@@ -114,9 +133,9 @@ class MemoryStore:
             self._delete(change.generation)
         elif (stream := self._streams.get(change.generation)) is not None:
             if isinstance(change, Renew):
-                stream.change(deadline=change.deadline)
+                stream.renew(change.deadline)
             else:
-                self._trim(stream, change.seq)
+                self._used -= weight(stream.trim(change.seq))
         self._number += 1
         if self._used <= self._limit:
             self._accepted = self._number
@@ -124,38 +143,30 @@ class MemoryStore:
 
     def _create(self, change: Create) -> None:
         info = change.info
-        stream = self._streams[info.generation] = _Stream(info)
+        self._streams[info.generation] = _Stream(info)
         self._names[info.name] = info.generation
         insort(self._order, info.generation)
         self._forks.add(info.generation, info.ancestry)
         self._used += STREAM_OVERHEAD
-        self._extend(stream, change.events, change.ending)
+        self._append(Append(info.generation, change.events, change.ending))
 
     def _append(self, change: Append) -> None:
         stream = self._find(change.generation)
-        if stream.info.deleted:
-            raise NotFound("The stream is deleted.")
+        if stream.deleted:
+            raise NotFound("There is no such stream to append to.")
         if stream.ending is not None:
             raise StreamIsClosed("The stream is closed.")
-        self._extend(stream, change.events, change.ending)
+        events = change.events
+        stream.events.extend(events)
+        stream.size += sum([len(event.data) for event in events])
+        stream.ending = change.ending
+        self._used += weight(events)
         if change.producer is not None:
             if change.producer.id not in stream.producers:
                 self._used += PRODUCER_OVERHEAD
             stream.producers[change.producer.id] = change.producer
-        stream.writer_seq = change.writer_seq or stream.writer_seq
-
-    def _extend(self, stream: _Stream, events: Sequence[Event], ending: Ending | None) -> None:
-        stream.events.extend(events)
-        stream.size += sum([len(event.data) for event in events])
-        stream.ending = ending
-        self._used += weight(events)
-
-    def _trim(self, stream: _Stream, seq: int) -> None:
-        kept = bisect_right(stream.events, seq, key=_seq)
-        dropped = stream.events[:kept]
-        self._used -= weight(dropped)
-        stream.change(trimmed=max(seq, stream.info.trimmed), last_seq=stream.info.last_seq)
-        del stream.events[:kept]
+        if change.writer_seq:
+            stream.writer_seq = change.writer_seq
 
     def _delete(self, generation: str) -> None:
         if generation not in self._streams:
@@ -163,7 +174,7 @@ class MemoryStore:
         for gone in self._forks.delete(generation):
             self._erase(gone)
         if self._forks.is_deleted(generation):
-            self._streams[generation].change(deleted=True)
+            self._streams[generation].hide()
 
     def _erase(self, generation: str) -> None:
         stream = self._streams.pop(generation)
@@ -202,26 +213,22 @@ class MemoryStore:
         due: int | None = None,
     ) -> Listing:
         """A page of streams; see ``Store.list``."""
-        matching = [stream for stream in self._newest_first("") if self._matches(stream, prefix)]
+        matching = [stream for stream in self._newest_first() if _is_listed(stream, prefix)]
         total = sum(stream.size for stream in matching)
         page = matching
         if before:
-            page = [s for s in self._newest_first(before) if self._matches(s, prefix)]
+            page = [stream for stream in matching if stream.generation < before]
         if due is not None:
-            infos = _first_due([stream.info for stream in page], due)[:limit]
+            infos = [stream.info for stream in _due(page, due)[:limit]]
         elif oldest_closed:
             infos = _longest_closed([stream.info for stream in page])[:limit]
         else:
             infos = [stream.info for stream in page[:limit]]
         return Listing(infos, len(matching), total)
 
-    def _matches(self, stream: _Stream, prefix: str) -> bool:
-        return stream.name.startswith(prefix) and not self._forks.is_deleted(stream.generation)
-
-    def _newest_first(self, before: str) -> Iterator[_Stream]:
-        end = bisect_left(self._order, before) if before else len(self._order)
-        for index in range(end - 1, -1, -1):
-            yield self._streams[self._order[index]]
+    def _newest_first(self) -> Iterator[_Stream]:
+        for generation in reversed(self._order):
+            yield self._streams[generation]
 
     def health(self) -> StoreHealth:
         """Whether there is room; see ``Store.health``."""
@@ -234,13 +241,17 @@ class MemoryStore:
         return stream
 
 
-def _first_due(infos: list[StreamInfo], now: int) -> list[StreamInfo]:
+def _is_listed(stream: _Stream, prefix: str) -> bool:
+    return not stream.deleted and stream.name.startswith(prefix)
+
+
+def _due(streams: list[_Stream], now: int) -> list[_Stream]:
     due = [
-        (info.deadline, info.generation, info)
-        for info in infos
-        if info.deadline is not None and info.deadline <= now
+        (stream.deadline, stream.generation, stream)
+        for stream in streams
+        if stream.deadline is not None and stream.deadline <= now
     ]
-    return [info for *_, info in sorted(due)]
+    return [stream for *_, stream in sorted(due)]
 
 
 def _longest_closed(infos: list[StreamInfo]) -> list[StreamInfo]:

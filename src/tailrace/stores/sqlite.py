@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
@@ -44,14 +44,14 @@ from tailrace.contracts import (
     Writers,
 )
 from tailrace.errors import ConfigError, NotFound, StartupError, StoreLocked, StreamIsClosed
-from tailrace.model import Ending, Event, StreamInfo
+from tailrace.model import Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
 from tailrace.stores.group_commit import GroupCommit, Pace
-from tailrace.stores.sqlite_reader import Page, Query, Reader
+from tailrace.stores.sqlite_reader import Query, Reader
 from tailrace.stores.sqlite_recovery import Recovered
 from tailrace.stores.sqlite_schema import primary_code
-from tailrace.stores.sqlite_uncommitted import Uncommitted
+from tailrace.stores.sqlite_uncommitted import Uncommitted, UncommittedWriters
 from tailrace.stores.sqlite_writer import Connector, Durability, Writer, connect
 from tailrace.stores.tails import Tail, Tails
 
@@ -190,14 +190,21 @@ class SqliteStore:
 
     def _append(self, change: Append) -> None:
         tail = self._tails.get(change.generation)
-        if tail is None:
+        if tail is None or tail.deleted:
             raise NotFound("There is no such stream to append to.")
         if tail.ending is not None:
             raise StreamIsClosed("The stream is closed.")
-        if self._forks.is_deleted(change.generation):
-            raise NotFound("The stream is deleted.")
-        self._extend(tail, change.events, change.ending)
         pending = self._commit.pending
+        events = change.events
+        if events:
+            size = len(events[0].data)
+            if len(events) > 1:
+                size = sum([len(event.data) for event in events])
+            self._tails.append(tail, events, size)
+            pending.records.append((tail.stream, events))
+            pending.bytes += size + EVENT_OVERHEAD * len(events)
+        if change.ending is not None:
+            pending.closes[change.generation] = self._tails.close(tail, change.ending)
         if change.producer is not None:
             pending.producers[tail.stream, change.producer.id] = change.producer
         if change.writer_seq:
@@ -208,21 +215,7 @@ class SqliteStore:
         stream = self._tails.create(info)
         self._forks.add(info.generation, info.ancestry)
         self._commit.pending.creates[info.generation] = (stream, info)
-        tail = self._tails.get(info.generation)
-        if tail is not None:
-            self._extend(tail, change.events, change.ending)
-
-    def _extend(self, tail: Tail, events: Sequence[Event], ending: Ending | None) -> None:
-        pending = self._commit.pending
-        if events:
-            size = len(events[0].data)
-            if len(events) > 1:
-                size = sum([len(event.data) for event in events])
-            self._tails.append(tail, events, size)
-            pending.records.append((tail.stream, events))
-            pending.bytes += size + EVENT_OVERHEAD * len(events)
-        if ending is not None:
-            pending.closes[tail.generation] = self._tails.close(tail, ending)
+        self._append(Append(info.generation, change.events, change.ending))
 
     def _delete(self, generation: str) -> None:
         for gone in self._forks.delete(generation):
@@ -233,7 +226,7 @@ class SqliteStore:
             self._commit.pending.hidden.add(generation)
             tail = self._tails.get(generation)
             if tail is not None:
-                tail.change(deleted=True)
+                tail.hide()
 
     def _adjust(self, change: Renew | Trim) -> None:
         pending, generation = self._commit.pending, change.generation
@@ -241,11 +234,11 @@ class SqliteStore:
         if isinstance(change, Renew):
             pending.renewals[generation] = change.deadline
             if tail is not None:
-                tail.change(deadline=change.deadline)
+                tail.renew(change.deadline)
             return
-        pending.trims[generation] = max(change.seq, pending.trims.get(generation, 0))
+        pending.trim_stream(generation, change.seq)
         if tail is not None:
-            tail.change(trimmed=max(change.seq, tail.info.trimmed))
+            tail.trim(change.seq)
 
     async def committed(self, number: int) -> None:
         """Wait until a change is durable; see ``Store.committed``."""
@@ -270,7 +263,8 @@ class SqliteStore:
             after = tail.begin(after)
             if after >= tail.segmented:
                 return tail.after(after, limit)
-        after = Uncommitted(self._commit.uncommitted_batches()).begin(generation, after)
+        for batch in self._commit.uncommitted_batches():
+            after = max(after, batch.trims.get(generation, 0))
         if self._commit.is_deleted(generation):
             raise NotFound("There is no such stream.")
         key = (generation, after, limit)
@@ -306,14 +300,15 @@ class SqliteStore:
     async def writers(self, generation: str) -> Writers:
         """What it remembers of those who append; see ``Store.writers``."""
         tail = self._tails.get(generation)
-        uncommitted = Uncommitted(self._commit.uncommitted_batches())
+        # One that is in no tail was closed, and all that concerns it is committed.
+        key = 0 if tail is None else tail.stream
+        uncommitted = UncommittedWriters(self._commit.uncommitted_batches(), key)
         found = await self._loop.run_in_executor(
             self._reader_threads, self._reader.writers, generation
         )
         if self._commit.is_deleted(generation) or (found is None and tail is None):
             raise NotFound("There is no such stream.")
-        found = found or Writers()
-        return found if tail is None else uncommitted.writers(tail.stream, found)
+        return uncommitted.applied(found or Writers())
 
     async def list(
         self,
@@ -325,36 +320,29 @@ class SqliteStore:
         due: int | None = None,
     ) -> Listing:
         """A page of streams; see ``Store.list``."""
-        deleted = self._forks.is_deleted
-        tails = [
-            tail
-            for tail in self._tails
-            if tail.name.startswith(prefix) and not deleted(tail.generation)
-        ]
+        tails = [t for t in self._tails if not t.deleted and t.name.startswith(prefix)]
         total_size = sum(tail.size for tail in tails)
         closed = [tail for tail in tails if tail.ending is not None]
-        listed = closed if oldest_closed else tails
+        listed, choose = tails, _newest
+        if due is not None:
+            listed, choose = [tail for tail in tails if _is_due(tail.deadline, due)], _first_due
+        elif oldest_closed:
+            listed, choose = closed, _longest_closed
         if before:
             listed = [tail for tail in listed if tail.generation < before]
-        choose = _longest_closed if oldest_closed else _newest
-        if due is not None:
-            choose, listed = _first_due, [tail for tail in listed if _is_due(tail.info, due)]
         infos = [tail.info for tail in choose(listed, limit)]
         uncommitted = Uncommitted(self._commit.uncommitted_batches())
         hidden = self._commit.deleted().union(uncommitted.hidden, [t.generation for t in closed])
         row = self._commit.durable_row
-        page = await self._query(Query(prefix, before, limit, oldest_closed, row, hidden, due))
+        renewals = uncommitted.renewals
+        query = Query(prefix, before, limit, oldest_closed, row, hidden, due, renewals)
+        page = await self._loop.run_in_executor(self._reader_threads, self._reader.list, query)
         found = [uncommitted.applied(info) for info in page.streams]
-        if due is not None:
-            found = [info for info in found if _is_due(info, due)]
         return Listing(
             choose(infos + found, limit),
             page.total_streams + len(tails),
             page.total_size + total_size,
         )
-
-    async def _query(self, query: Query) -> Page:
-        return await self._loop.run_in_executor(self._reader_threads, self._reader.list, query)
 
 
 _Listed = TypeVar("_Listed", Tail, StreamInfo)
@@ -373,12 +361,11 @@ def _first_due(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
 
 
 def _deadline(stream: Tail | StreamInfo) -> tuple[int, str]:
-    info = stream if isinstance(stream, StreamInfo) else stream.info
-    return info.deadline or 0, info.generation
+    return stream.deadline or 0, stream.generation
 
 
-def _is_due(info: StreamInfo, now: int) -> bool:
-    return info.deadline is not None and info.deadline <= now
+def _is_due(deadline: int | None, now: int) -> bool:
+    return deadline is not None and deadline <= now
 
 
 def _closed_since(stream: Tail | StreamInfo) -> tuple[int, str]:

@@ -8,9 +8,10 @@ and cannot write.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from tailrace.contracts import Writers
@@ -27,6 +28,10 @@ SELECT_STREAM: Final = (
 """What ``info_from_row`` reads; a condition follows."""
 # WAL readers wait only while a log is being recovered or truncated.
 _BUSY_TIMEOUT_MS: Final = 2000
+_SELECT_TOTALS: Final = "SELECT count(*), ifnull(sum(size), 0) FROM streams "
+_SELECT_SIZE: Final = "SELECT size FROM streams "
+# Which rows a listing is made of: closed streams of a prefix. ``_listed`` gives the values.
+_LISTED: Final = "WHERE closed_in <= ? AND name >= ? AND name < ? AND NOT deleted"
 # The greatest code point: no name that continues a prefix sorts after it.
 _LAST: Final = "\U0010ffff"
 
@@ -51,6 +56,8 @@ class Query(NamedTuple):
     hidden: Set[str]
     """Generations that the page leaves out: deleted, or known better in memory."""
     due: int | None = None
+    renewals: Mapping[str, int] = MappingProxyType({})
+    """For ``due``: deadlines that are later word than the file's, by generation."""
 
 
 def info_from_row(row: Sequence[Any]) -> StreamInfo:
@@ -203,38 +210,55 @@ def _read_segments(
 
 
 def _page(connection: sqlite3.Connection, query: Query) -> list[StreamInfo]:
-    order, due = "generation DESC", ""
     if query.due is not None:
-        order, due = "deadline, generation", f" AND deadline <= {query.due:d}"
-    elif query.oldest_closed:
-        order = "ending_time, generation"
+        return _due(connection, query, query.due)
+    order = "ending_time, generation" if query.oldest_closed else "generation DESC"
     rows = connection.execute(
-        SELECT_STREAM + "WHERE closed_in <= ? AND name >= ? AND name < ? AND NOT deleted"
-        f" AND generation < ?{due} ORDER BY {order}",
-        (query.row, query.prefix, query.prefix + _LAST, query.before or _LAST),
+        f"{SELECT_STREAM} {_LISTED} AND generation < ? ORDER BY {order}",
+        (*_listed(query), query.before or _LAST),
     )
+    return _first(rows, query.limit, query.hidden)
+
+
+def _due(connection: sqlite3.Connection, query: Query, now: int) -> list[StreamInfo]:
+    """What is due by the file's deadlines, and what is by later word."""
+    rows = connection.execute(
+        f"{SELECT_STREAM} {_LISTED} AND generation < ? AND deadline <= ?"
+        " ORDER BY deadline, generation",
+        (*_listed(query), query.before or _LAST, now),
+    )
+    found = _first(rows, query.limit, query.hidden | query.renewals.keys())
+    due = [generation for generation, at in query.renewals.items() if at <= now]
+    for generation in set(due) - query.hidden:
+        rows = connection.execute(
+            f"{SELECT_STREAM} {_LISTED} AND generation < ? AND generation = ?",
+            (*_listed(query), query.before or _LAST, generation),
+        )
+        found += _first(rows, 1, frozenset())
+    return found
+
+
+def _first(rows: sqlite3.Cursor, limit: int, hidden: Set[str]) -> list[StreamInfo]:
     found: list[StreamInfo] = []
     for row in rows:
-        if len(found) >= query.limit:
+        if len(found) >= limit:
             break
-        if row[2] not in query.hidden:
+        if row[2] not in hidden:
             found.append(info_from_row(row))
     rows.close()
     return found
 
 
+def _listed(query: Query) -> tuple[int, str, str]:
+    return query.row, query.prefix, query.prefix + _LAST
+
+
 def _totals(connection: sqlite3.Connection, query: Query) -> tuple[int, int]:
-    values = (query.row, query.prefix, query.prefix + _LAST)
-    count, size = connection.execute(
-        "SELECT count(*), ifnull(sum(size), 0) FROM streams"
-        " WHERE closed_in <= ? AND name >= ? AND name < ? AND NOT deleted",
-        values,
-    ).fetchone()
+    values = _listed(query)
+    count, size = connection.execute(_SELECT_TOTALS + _LISTED, values).fetchone()
     for generation in query.hidden:
         hidden = connection.execute(
-            "SELECT size FROM streams"
-            " WHERE closed_in <= ? AND name >= ? AND name < ? AND generation = ? AND NOT deleted",
-            (*values, generation),
+            f"{_SELECT_SIZE} {_LISTED} AND generation = ?", (*values, generation)
         ).fetchone()
         if hidden is not None:
             count, size = count - 1, size - hidden[0]

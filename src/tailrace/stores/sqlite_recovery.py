@@ -94,6 +94,8 @@ class Recovery:
             (segmented,) = self._connection.execute(
                 "SELECT ifnull(max(last_seq), 0) FROM segments WHERE stream = ?", (stream,)
             ).fetchone()
-            tail = Tail(stream, info_from_row(row), segmented)
+            info = info_from_row(row)
+            # What was trimmed has left its segment, and must not come back from the journal.
+            tail = Tail(stream, info, max(segmented, info.trimmed))
         self._tails[stream] = tail
         return tail

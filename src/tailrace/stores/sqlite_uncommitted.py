@@ -1,7 +1,8 @@
 """What a SQLite store was told of streams and has not committed yet, laid over what a file says.
 
-Taken before the file is read: what is committed meanwhile is in both, and each of these values
-only grows, so the greater one is the later.
+Taken before the file is read. What it holds may be committed meanwhile and then be in both; what
+is neither in it nor in the file was told later. Either way the answer is how things stood when
+the question was asked, or later.
 """
 
 from __future__ import annotations
@@ -18,36 +19,40 @@ class Uncommitted:
     """A moment's view of the batches, oldest first."""
 
     def __init__(self, batches: Sequence[Batch]) -> None:
-        self._renewals: dict[str, int] = {}
-        self._trims: dict[str, int] = {}
-        self._producers: dict[tuple[int, str], Producer] = {}
-        self._writer_seqs: dict[int, str] = {}
+        self.renewals: dict[str, int] = {}
+        """New deadlines, by generation."""
         self.hidden: set[str] = set()
         """Generations that were deleted and stay for their forks."""
+        self._trims: dict[str, int] = {}
         for batch in batches:
-            self._renewals |= batch.renewals
-            self._trims |= batch.trims
-            self._producers |= batch.producers
-            self._writer_seqs |= batch.writer_seqs
+            self.renewals |= batch.renewals
             self.hidden |= batch.hidden
-
-    def begin(self, generation: str, seq: int) -> int:
-        """``seq``, or the place up to which the stream was trimmed."""
-        return max(seq, self._trims.get(generation, 0))
+            for generation, seq in batch.trims.items():
+                self._trims[generation] = max(seq, self._trims.get(generation, 0))
 
     def applied(self, info: StreamInfo) -> StreamInfo:
         """The stream as it is by now."""
         generation = info.generation
-        if generation not in self._renewals and generation not in self._trims:
+        if generation not in self.renewals and generation not in self._trims:
             return info
-        deadline = max(info.deadline or 0, self._renewals.get(generation, 0)) or None
-        return replace(info, deadline=deadline, trimmed=self.begin(generation, info.trimmed))
+        deadline = self.renewals.get(generation, info.deadline)
+        trimmed = max(info.trimmed, self._trims.get(generation, 0))
+        return replace(info, deadline=deadline, trimmed=trimmed)
 
-    def writers(self, stream: int, found: Writers) -> Writers:
-        """The same of what a stream remembers of its writers."""
-        producers = {producer.id: producer for producer in found.producers}
-        for (key, name), producer in self._producers.items():
-            if key == stream:
-                producers[name] = max(producer, producers.get(name, producer))
-        seq = max(found.writer_seq, self._writer_seqs.get(stream, ""))
-        return Writers(seq, tuple(producers.values()))
+
+class UncommittedWriters:
+    """The same of what one stream remembers of its writers; ``stream`` is its key."""
+
+    def __init__(self, batches: Sequence[Batch], stream: int) -> None:
+        self._writer_seq = ""
+        self._producers: dict[str, Producer] = {}
+        for batch in batches:
+            self._writer_seq = batch.writer_seqs.get(stream, self._writer_seq)
+            self._producers |= {
+                name: p for (key, name), p in batch.producers.items() if key == stream
+            }
+
+    def applied(self, found: Writers) -> Writers:
+        """The writers as they are by now."""
+        producers = {producer.id: producer for producer in found.producers} | self._producers
+        return Writers(self._writer_seq or found.writer_seq, tuple(producers.values()))

@@ -42,6 +42,7 @@ class Tail:
     __slots__ = (
         "_info",
         "bytes",
+        "deleted",
         "ending",
         "events",
         "first_row",
@@ -57,6 +58,7 @@ class Tail:
         self.last_seq = info.last_seq
         self.size = info.size
         self.ending = info.ending
+        self.deleted = info.deleted
         self.segmented = segmented
         """The last event that is in a segment; everything after it is in ``events``."""
         self.events: list[Event] = []
@@ -77,9 +79,22 @@ class Tail:
     def info(self) -> StreamInfo:
         return replace(self._info, last_seq=self.last_seq, size=self.size, ending=self.ending)
 
-    def change(self, **fields: int) -> None:
-        """Set some of what is in its info: ``deadline``, ``trimmed`` or ``deleted``."""
-        self._info = replace(self._info, **fields)  # type: ignore[arg-type]
+    @property
+    def deadline(self) -> int | None:
+        return self._info.deadline
+
+    def renew(self, deadline: int) -> None:
+        """Set the time at which it expires."""
+        self._info = replace(self._info, deadline=deadline)
+
+    def trim(self, seq: int) -> None:
+        """Give no events up to ``seq`` any more."""
+        self._info = replace(self._info, trimmed=max(seq, self._info.trimmed))
+
+    def hide(self) -> None:
+        """It is deleted, and stays for its forks."""
+        self.deleted = True
+        self._info = replace(self._info, deleted=True)
 
     def begin(self, seq: int) -> int:
         """``seq``, or the place before the first event that the stream itself still has."""

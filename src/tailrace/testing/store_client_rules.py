@@ -12,8 +12,8 @@ from dataclasses import replace
 from tailrace.contracts import Append, Create, Delete, Renew, Store, Trim, Writers
 from tailrace.errors import NotFound
 from tailrace.model import Ending, EndingKind, Event, Offset, Producer
-from tailrace.testing.store_model import Maker, is_unknown, read_all, settle
-from tailrace.testing.store_scenario import Check, StoreMaker, lasting
+from tailrace.testing.store_model import Maker, is_unknown, made, read_all, settle
+from tailrace.testing.store_scenario import Check, StoreMaker, lasting, scenario
 
 
 def fork_of(maker: Maker, name: str, *ancestry: Offset) -> Create:
@@ -60,6 +60,51 @@ class ClientStreamRules(StoreMaker):
                 assert await store.find(info.name) == info
 
         return check
+
+    @lasting
+    async def test_all_that_is_known_of_a_fork_is_kept_open_or_closed(self, store: Store) -> Check:
+        maker = Maker()
+        source = maker.create("source")
+        middle = maker.fork("middle", source.info, 0)
+        infos = []
+        for name, ending in (("open", None), ("closed", EndingKind.CUT)):
+            fork = maker.fork(name, middle.info, 0)
+            info = replace(fork.info, sub_offset=3, ttl=7, deadline=70, content_type="a/b; c=d")
+            infos.append(maker.born(replace(fork, info=info), b"x", b"yz", ending=ending))
+        await settle(store, source, middle, *infos)
+
+        async def check(store: Store) -> None:
+            for create in infos:
+                assert await store.find(create.info.name) == made(create)
+                assert made(create) in (await store.list("")).streams
+
+        return check
+
+    @scenario
+    async def test_every_change_is_seen_from_the_moment_it_is_written(self, store: Store) -> None:
+        maker = Maker()
+        source = maker.born(maker.create("source"), b"1", b"2", ending=EndingKind.COMPLETED)
+        generation = source.info.generation
+        fork = maker.born(maker.fork("fork", made(source), 2), b"3", b"4")
+        store.write(source)
+        assert await store.find("source") == made(source)
+        store.write(fork)
+        assert await store.find("fork") == made(fork)
+        assert await read_all(store, fork.info.generation) == fork.events
+        store.write(Renew(generation, 50))
+        assert await names(store, due=50) == ["source"]
+        store.write(Trim(generation, 1))
+        expected = replace(made(source), deadline=50, trimmed=1)
+        assert await store.find("source") == expected
+        assert await read_all(store, generation) == source.events[1:]
+        store.write(Delete(generation))
+        assert await store.find("source") == replace(expected, deleted=True)
+        assert await names(store, due=50) == []
+        number = store.write(Delete(fork.info.generation))
+        assert await store.find("source") is None
+        assert await is_unknown(store, generation)
+        await store.committed(number)
+        assert await is_unknown(store, generation)
 
     # --- writers ------------------------------------------------------------------------------
 
@@ -183,6 +228,81 @@ class ClientStreamRules(StoreMaker):
 
         return check
 
+    @lasting
+    async def test_a_stream_made_forked_and_deleted_in_one_step_is_kept(
+        self, store: Store
+    ) -> Check:
+        maker = Maker()
+        source = maker.born(maker.create("source", "relay"), b"1", b"2")
+        generation = source.info.generation
+        signed = replace(
+            maker.append(generation, b"3"), producer=Producer("p", 1, 2), writer_seq="a"
+        )
+        fork = maker.fork("fork", made(source), 2)
+        events = [*source.events, *signed.events]
+        await settle(store, source, signed, fork, Delete(generation))
+        expected = replace(source.info.grown(3, 3), deleted=True)
+
+        async def check(store: Store) -> None:
+            assert await store.find("source") == expected
+            assert await read_all(store, generation) == events
+            assert await store.writers(generation) == Writers("a", (Producer("p", 1, 2),))
+            assert await names(store) == ["fork"]
+
+        return check
+
+    @lasting
+    async def test_what_a_step_deletes_with_its_forks_leaves_nothing(self, store: Store) -> Check:
+        maker = Maker()
+        source = maker.born(maker.create("source"), b"1")
+        forks = [maker.born(maker.fork(f"fork{n}", made(source), 1), b"x") for n in range(3)]
+        gone = [source.info.generation, *(fork.info.generation for fork in forks)]
+        again = maker.born(maker.create("source"), b"another")
+        await settle(store, source, *forks, *map(Delete, gone), again)
+
+        async def check(store: Store) -> None:
+            for generation in gone:
+                assert await is_unknown(store, generation)
+            assert await store.find("source") == made(again)
+            assert await names(store) == ["source"]
+
+        return check
+
+    @lasting
+    async def test_a_fork_keeps_each_of_its_ancestors_and_is_itself_kept(
+        self, store: Store
+    ) -> Check:
+        """Also one of whose events it has none."""
+        maker = Maker()
+        creates = [maker.born(maker.create("n0"), b"1", b"2")]
+        for n in range(1, 4):
+            creates.append(maker.fork(f"n{n}", made(creates[-1]), 1))
+        await settle(store, *creates)
+        for create in creates[:3]:
+            await settle(store, Delete(create.info.generation))
+
+        async def check(store: Store) -> None:
+            for create in creates:
+                info = await store.find(create.info.name)
+                assert info == replace(made(create), deleted=create is not creates[3])
+            assert await names(store) == ["n3"]
+
+        return check
+
+    @lasting
+    async def test_forks_lose_what_their_source_trims(self, store: Store) -> Check:
+        maker = Maker()
+        source = maker.born(maker.create("source"), b"1", b"2", b"3")
+        generation = source.info.generation
+        fork = maker.born(maker.fork("fork", made(source), 3), b"4")
+        await settle(store, source, fork, Delete(generation), Trim(generation, 2))
+
+        async def check(store: Store) -> None:
+            assert await read_all(store, generation) == source.events[2:]
+            assert await read_all(store, fork.info.generation) == fork.events
+
+        return check
+
     # --- time and space -----------------------------------------------------------------------
 
     @lasting
@@ -198,6 +318,28 @@ class ClientStreamRules(StoreMaker):
             assert await names(store, due=99) == []
             assert await names(store, due=200) == ["first", "second"]
             assert await names(store, due=500) == ["first", "second", "renewed"]
+
+        return check
+
+    @lasting
+    async def test_due_streams_are_paged_by_prefix_and_none_is_deleted(self, store: Store) -> Check:
+        maker = Maker()
+        creates = [maker.create(f"{'ab'[n % 2]}/{n}") for n in range(6)]
+        creates = [
+            maker.born(replace(create, info=replace(create.info, deadline=10 - n)), b"x")
+            for n, create in enumerate(creates)
+        ]
+        fork = maker.fork("fork", made(creates[2]), 1)
+        await settle(store, *creates, fork)
+        closing = maker.append(creates[4].info.generation, ending=EndingKind.COMPLETED)
+        await settle(store, closing, Delete(creates[2].info.generation))
+
+        async def check(store: Store) -> None:
+            page = await store.list("a/", due=10)
+            assert [info.name for info in page.streams] == ["a/4", "a/0"]
+            assert (page.total_streams, page.total_size) == (2, 2)
+            page = await store.list("", due=9, limit=2)
+            assert [info.name for info in page.streams] == ["b/5", "a/4"]
 
         return check
 
