@@ -24,7 +24,9 @@ from tests.e2e.harness import Server, wait_for
 STREAM = "/streams/notes"
 _SECONDS = 60.0
 _PAGE = """<!doctype html><script>
-const report = (event) => fetch("/report", {method: "POST", body: JSON.stringify(event)})
+let n = 0
+const report = (event) =>
+  fetch("/report", {method: "POST", body: JSON.stringify({...event, n: n++})})
 const source = new EventSource("%s")
 const tell = (e) => report({type: e.type, id: e.lastEventId, data: e.data})
 source.onmessage = tell
@@ -51,7 +53,9 @@ class Page(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        return [report for report in self.reports if report["type"] == kind]
+        """In the order in which the page saw them: reports may overtake each other."""
+        found = [report for report in self.reports if report["type"] == kind]
+        return sorted(found, key=lambda report: int(report["n"]))
 
 
 class _Handler(BaseHTTPRequestHandler):

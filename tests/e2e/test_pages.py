@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -73,14 +72,3 @@ def test_every_command_of_the_page_on_streams_works(tmp_path: Path) -> None:
     assert "first second" in outputs[3]
     assert '{"ending": "completed", "reason": ""}' in outputs[7]
     assert outputs[10].strip() == '[{"step":1},{"step":2.0}]'
-
-
-def test_the_program_on_the_page_on_embedding_works() -> None:
-    text = (DOCS / "embedding.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=WITHIN, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = done.stdout.splitlines()
-    assert line.endswith("_0000000000000002 {'step': 2}")

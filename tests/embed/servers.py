@@ -24,6 +24,12 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     # Without a worker process: see docs/embedding.md.
     "hypercorn": ("hypercorn", "--workers", "0", "--bind", HOST + ":{port}"),
 }
+# What bounds the wait for a client that takes no more bytes: see docs/embedding.md.
+DEADLINES: Final[Mapping[str, Sequence[str]]] = {
+    "uvicorn": ("--timeout-graceful-shutdown", "3"),
+    "granian": ("--workers-kill-timeout", "3"),
+    "hypercorn": (),  # 3 seconds unless told otherwise
+}
 # uvicorn raises the signal once more when all is done.
 EXIT_CODES: Final = {"uvicorn": -signal.SIGTERM, "granian": 0, "hypercorn": 0}
 
@@ -31,10 +37,13 @@ EXIT_CODES: Final = {"uvicorn": -signal.SIGTERM, "granian": 0, "hypercorn": 0}
 class AppServer:
     """One server process, with ``app`` (``module:name``) in it."""
 
-    def __init__(self, server: str, app: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, server: str, app: str, env: Mapping[str, str], flags: Sequence[str] = ()
+    ) -> None:
         self.host, self.port = HOST, _free_port()
+        command = [word.format(port=self.port) for word in COMMANDS[server]]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *[a.format(port=self.port) for a in COMMANDS[server]], app],
+            [sys.executable, "-m", *command, *flags, app],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # so that worker processes can be ended, too
@@ -72,9 +81,9 @@ def _free_port() -> int:
 
 
 @contextmanager
-def running(server: str, app: str, **env: str) -> Iterator[AppServer]:
+def running(server: str, app: str, flags: Sequence[str] = (), **env: str) -> Iterator[AppServer]:
     """A server, ended afterwards."""
-    process = AppServer(server, app, env)
+    process = AppServer(server, app, env, flags)
     try:
         yield process
     finally:

@@ -13,7 +13,7 @@ from tailrace.testing.chunks import chunk
 from tailrace.testing.script import STALL, Head, Send, Wait, script
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.harness import EVENTS, Viewer, fetch, get, sse_events
-from tests.embed.servers import COMMANDS, EXIT_CODES, ROOT, AppServer, running
+from tests.embed.servers import COMMANDS, DEADLINES, EXIT_CODES, ROOT, AppServer, running
 
 CHAT = "/chat/1?prompt=Hi"
 GATED = script(
@@ -28,10 +28,11 @@ each_server = pytest.mark.parametrize("server", COMMANDS)
 
 
 @contextmanager
-def chat(server: str, upstream: ThreadedUpstream, data: Path) -> Iterator[AppServer]:
+def chat(server: str, upstream: ThreadedUpstream, data: Path, *flags: str) -> Iterator[AppServer]:
     with running(
         server,
         "examples.fastapi_chat:app",
+        flags,
         OPENAI_BASE_URL=upstream.base_url,
         OPENAI_API_KEY="unused",
         STREAMS=f"sqlite:{data / 'chat.db'}",
@@ -119,6 +120,23 @@ def test_sigterm_with_open_viewers_ends_the_server_and_they_resume(
             (end,) = sse_events(fetch(app, CHAT, EVENTS, ("Last-Event-ID", last)).data)
             assert json.loads(end.data)["ending"] == "interrupted"
         assert len(upstream.requests) == 1
+
+
+@each_server
+def test_a_viewer_that_reads_nothing_is_waited_for_until_the_servers_deadline(
+    server: str, tmp_path: Path
+) -> None:
+    large = script(Head(), Send(chunk("x" * (8 << 20))), STALL)
+    with (
+        ThreadedUpstream(large) as upstream,
+        chat(server, upstream, tmp_path, *DEADLINES[server]) as app,
+        Viewer(app, "GET", CHAT, [EVENTS], receive_buffer=4096) as stuck,
+    ):
+        stuck.head()
+        with get(app, "/streams/chat/1?view=text") as other:
+            other.until(lambda data: len(data) == 8 << 20)
+        assert app.terminate() in (EXIT_CODES[server], 0)
+        assert not stuck.rest().whole
 
 
 def test_it_is_short() -> None:

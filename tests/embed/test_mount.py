@@ -166,6 +166,26 @@ def test_without_an_opening_it_says_what_to_do() -> None:
     asyncio.run(main())
 
 
+def test_a_websocket_is_refused() -> None:
+    async def main() -> None:
+        streams = Streams("memory:")
+        async with streams:
+            app = Starlette(routes=[Mount("/streams", streams)])
+            scope = {"type": "websocket", "path": "/streams/a", "headers": [], "query_string": b""}
+            sent: list[MutableMapping[str, Any]] = []
+
+            async def send(message: MutableMapping[str, Any]) -> None:
+                sent.append(message)
+
+            async def receive() -> MutableMapping[str, Any]:
+                return {"type": "websocket.connect"}
+
+            await app(scope, receive, send)
+            assert [message["type"] for message in sent] == ["websocket.close"]
+
+    asyncio.run(main())
+
+
 # --- responses --------------------------------------------------------------------------------
 
 

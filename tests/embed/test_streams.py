@@ -16,6 +16,7 @@ from tailrace.errors import (
     OffsetGone,
     ShuttingDown,
     StoreLocked,
+    StoreOverloaded,
     StreamHasSource,
 )
 from tailrace.model import EndingKind
@@ -226,6 +227,24 @@ def test_end_says_more_than_an_exception_may() -> None:
                 out.end("failed", "The model is on holiday.")
             assert out.handle.ending is not None
             assert out.handle.ending.reason == "The model is on holiday."
+
+    asyncio.run(main())
+
+
+def test_who_never_waits_for_a_slow_store_is_stopped_and_who_does_is_not(tmp_path: Path) -> None:
+    piece, count = "x" * 65536, 40  # 2.5 MiB
+
+    async def main() -> None:
+        async with Streams(f"sqlite:{tmp_path / 's.db'}", max_uncommitted="64KiB") as streams:
+            with pytest.raises(StoreOverloaded):
+                async with streams.live("hasty") as out:
+                    for _ in range(count):
+                        out.write(piece)
+            async with streams.live("patient") as out:
+                for _ in range(count):
+                    out.write(piece)
+                    await out.drain()
+            assert len(await out.handle.read()) == count
 
     asyncio.run(main())
 

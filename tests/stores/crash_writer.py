@@ -1,7 +1,8 @@
 """Run by test_sqlite_crash as a process of its own, to be killed at any moment.
 
-Appends to a handful of streams, closes and deletes some, and says on standard output what was
-acknowledged, one line each: ``a NAME SEQ``, ``c NAME`` or ``d NAME``.
+Appends to a handful of streams, forks, closes and deletes some, and says on standard output what
+was acknowledged, one line each: ``a NAME SEQ``, ``f NAME``, ``c NAME`` or ``d NAME``. A producer
+that signs every append is always as far as the events are.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+from dataclasses import replace
 
 from tailrace.contracts import Delete
-from tailrace.model import EndingKind, Event
+from tailrace.model import EndingKind, Event, Producer
 from tailrace.stores import SqliteStore
 from tailrace.testing.store_model import Maker
 
@@ -41,12 +43,17 @@ async def main(path: str, run: str, seed: int) -> None:
                 )
                 events: list[Event] = list(append.events)
                 seq = events[-1].seq
-                await store.committed(store.write(append))
+                signed = replace(append, producer=Producer("w", 0, seq))
+                await store.committed(store.write(signed))
                 print("a", name, seq, flush=True)
             if dice.random() < 0.7:
                 append = maker.append(generation, ending=EndingKind.COMPLETED)
                 await store.committed(store.write(append))
                 print("c", name, flush=True)
+            if dice.random() < 0.3:
+                fork = maker.fork(f"{name}/fork", create.info, dice.randrange(seq + 1))
+                await store.committed(store.write(fork))
+                print("f", fork.info.name, flush=True)
             if dice.random() < 0.3:
                 await store.committed(store.write(Delete(generation)))
                 print("d", name, flush=True)

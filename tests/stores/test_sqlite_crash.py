@@ -42,21 +42,25 @@ def test_no_acknowledged_change_is_lost_or_doubled_by_kills(tmp_path: Path) -> N
     seen: dict[str, int] = {}
     closed: set[str] = set()
     deleted: set[str] = set()
+    kept = 0
     for run in range(KILLS):
         for verb, name, *rest in run_and_kill(path, run, seed + run, dice.randrange(1, 120)):
-            if verb == "a":
-                seen[name] = int(rest[0])
+            if verb in "af":
+                seen[name] = int(rest[0]) if rest else 0
             else:
                 (closed if verb == "c" else deleted).add(name)
-        asyncio.run(check(path, run, seen, closed, deleted))
+        kept += asyncio.run(check(path, run, seen, closed, deleted))
     assert seen
+    assert kept, "no deleted stream was kept for a fork"
     assert closed
     assert deleted
 
 
 async def check(
     path: Path, run: int, seen: dict[str, int], closed: set[str], deleted: set[str]
-) -> None:
+) -> int:
+    """Returns how many deleted streams there are, kept for their forks."""
+    kept = 0
     store = SqliteStore(path, durability="process")
     unfinished = {info.name: info for info in await store.open()}
     streams = {info.name: info for info in (await store.list("", limit=100_000)).streams}
@@ -66,12 +70,21 @@ async def check(
         if info is None:
             # A delete may have become durable without having been acknowledged, in this run.
             assert name in deleted or name.startswith(f"{run}/")
+            assert not name.endswith("/fork"), "no fork was ever deleted"
             deleted.add(name)
+            continue
+        if info.ancestry:
+            source = await store.find(info.forked_from)
+            assert source is not None
+            assert source.deleted or source.name in streams
+            kept += source.deleted
+            await check_events(store, source, info.inherited)
             continue
         assert (info.ending is None) == (name in unfinished)
         assert info.ending is not None or name not in closed
         await check_events(store, info, acknowledged)
     await store.close()
+    return kept
 
 
 async def check_events(store: SqliteStore, info: StreamInfo, acknowledged: int) -> None:
@@ -81,3 +94,5 @@ async def check_events(store: SqliteStore, info: StreamInfo, acknowledged: int) 
     assert info.size == sum(len(event.data) for event in events)
     for event in events:
         assert event.data == payload(info.name, event.seq)
+    writers = await store.writers(info.generation)
+    assert [producer.seq for producer in writers.producers] == [info.last_seq][: info.last_seq]

@@ -232,6 +232,9 @@ class Streams:
         if scope["type"] == "lifespan":
             await serve_lifespan(self, receive, send)
             return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})  # refused: 403 to the client
+            return
         runtime = self._runtime
         guard = self._guard if scope["method"] != "OPTIONS" else None
         if guard is not None and not await guard(scope):

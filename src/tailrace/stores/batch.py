@@ -6,7 +6,7 @@ it. Nothing is shared and nothing needs a lock.
 Order inside a batch needs no record. Deletes go first: whatever else the batch holds about a
 deleted stream was dropped when the delete came, a name can be made again at once, and on a full
 disk they free the room that the rest is about to take. A stream both made and deleted within
-one batch leaves no trace.
+one batch leaves no trace. One that stays for its forks keeps its changes and is marked last.
 """
 
 from __future__ import annotations

@@ -303,10 +303,13 @@ class SqliteStore:
         # One that is in no tail was closed, and all that concerns it is committed.
         key = 0 if tail is None else tail.stream
         uncommitted = UncommittedWriters(self._commit.uncommitted_batches(), key)
+        # Asked before and after: the file may be read before a delete is committed and the answer
+        # be here after that, when the delete is no longer among what is not.
+        gone = self._commit.is_deleted(generation)
         found = await self._loop.run_in_executor(
             self._reader_threads, self._reader.writers, generation
         )
-        if self._commit.is_deleted(generation) or (found is None and tail is None):
+        if gone or self._commit.is_deleted(generation) or (found is None and tail is None):
             raise NotFound("There is no such stream.")
         return uncommitted.applied(found or Writers())
 
