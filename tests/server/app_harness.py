@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +21,11 @@ from tailrace.server.trust import Policy
 from tailrace.stores.memory import MemoryStore
 
 WITHIN = 10.0
+
+TEXT = {"content-type": "text/plain"}
+JSON = {"content-type": "application/json"}
+EVENTS = {"accept": "text/event-stream"}
+CLOSE = {"stream-closed": "true"}
 
 
 class Answer(NamedTuple):
@@ -129,3 +136,30 @@ def asking(scenario: Callable[[House], Coroutine[Any, Any, None]], **given: Any)
             await scenario(house)
 
     asyncio.run(run())
+
+
+def code(answer: Answer) -> str:
+    """Of a problem, what it is."""
+    assert answer.fields["content-type"] == "application/problem+json"
+    found = json.loads(answer.body)["code"]
+    assert isinstance(found, str)
+    return found
+
+
+def events_of(body: bytes) -> list[dict[str, str]]:
+    """The events of an event stream, each by its fields."""
+    blocks = [block for block in body.decode().split("\n\n") if block]
+    return [dict(re.findall(r"^(\w+): ?(.*)$", block, re.M)) for block in blocks]
+
+
+async def made(house: House, name: str, *bodies: str, fields: dict[str, str] = TEXT) -> None:
+    """Make a stream and append to it."""
+    assert (await house.ask("PUT", f"/streams/{name}", fields)).status == 201
+    for body in bodies:
+        answer = await house.ask("POST", f"/streams/{name}", fields, body.encode())
+        assert answer.status == 204
+
+
+async def closed(house: House, name: str) -> None:
+    """Close it."""
+    assert (await house.ask("POST", f"/streams/{name}", CLOSE)).status == 204

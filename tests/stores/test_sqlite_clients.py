@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tailrace.contracts import Append, Delete, Renew, Trim, Writers
-from tailrace.errors import StoreUnavailable
+from tailrace.errors import NotFound, StoreUnavailable
 from tailrace.model import EndingKind, Event, Producer
 from tailrace.stores import SqliteStore
 from tailrace.stores.batch import Batch
@@ -19,7 +21,7 @@ from tailrace.stores.journal import checksum, encode
 from tailrace.stores.sqlite_schema import MIGRATIONS, migrate
 from tailrace.stores.sqlite_writer import connect
 from tailrace.testing.store_model import Maker, is_unknown, made, read_all
-from tests.stores.medium import Disk, error, raw_bytes, until
+from tests.stores.medium import DEADLINE_SECONDS, Disk, error, raw_bytes, until
 
 IOERR = error(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error")
 CANARY = "canary-4f1c9b"
@@ -119,6 +121,23 @@ def test_a_source_kept_in_one_batch_and_let_go_in_the_next_is_gone_from_both(
     connection.close()
 
 
+def test_writers_of_a_stream_that_is_gone_before_its_commit_leave_no_row(tmp_path: Path) -> None:
+    async def main() -> None:
+        store, maker = SqliteStore(tmp_path / "a.db", commit_interval=60), Maker()
+        await store.open()
+        create = maker.create("s")
+        generation = create.info.generation
+        store.write(create)
+        store.write(replace(maker.append(generation, b"x"), producer=Producer("p", 0, 0)))
+        await store.committed(store.write(Delete(generation)))
+        await store.close()
+
+    asyncio.run(main())
+    connection = sqlite3.connect(tmp_path / "a.db")
+    assert connection.execute("SELECT count(*) FROM producers").fetchone() == (0,)
+    connection.close()
+
+
 def test_an_earlier_place_never_undoes_a_trim_when_batches_are_joined() -> None:
     batch, later = Batch(), Batch()
     batch.trim_stream("g", 10)
@@ -151,6 +170,73 @@ def test_an_unacknowledged_producer_leaves_with_its_events(tmp_path: Path) -> No
 
     asyncio.run(main())
     with_store(tmp_path / "a.db", check)
+
+
+# --- a commit beside a question -----------------------------------------------------------------
+
+
+class SlowReader:
+    """Connects like SQLite; a statement that holds ``text`` is answered when it may be."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.asked = threading.Event()
+        self.go = threading.Event()
+
+    def connect(self, uri: str) -> sqlite3.Connection:
+        reader = self
+
+        class Connection(sqlite3.Connection):
+            def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+                cursor = super().execute(sql, *arguments)
+                if reader._text in sql:
+                    reader.asked.set()
+                    assert reader.go.wait(DEADLINE_SECONDS)
+                return cursor
+
+        return sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, factory=Connection
+        )
+
+
+@pytest.mark.parametrize(
+    ("question", "text"), [("writers", "SELECT id, writer_seq"), ("find", "WHERE name = ?")]
+)
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_delete_that_is_committed_during_the_question_was_made_before_it(
+    tmp_path: Path, question: str, text: str, kept: bool
+) -> None:
+    """The file is read as it was before the commit; the answer must know better."""
+
+    async def main() -> None:
+        maker, slow = Maker(), SlowReader(text)
+        store = SqliteStore(tmp_path / "a.db", connector=slow.connect, commit_interval=60)
+        await store.open()
+        source = maker.born(maker.create("source"), b"1", ending=EndingKind.COMPLETED)
+        fork = maker.fork("fork", made(source), 1)
+        generation = source.info.generation
+        store.write(source)
+        if kept:
+            store.write(fork)
+        for name in ("two commits", "move it out of memory"):
+            await store.committed(store.write(maker.create(name)))
+        number = store.write(Delete(generation))
+        asking = asyncio.ensure_future(
+            store.writers(generation) if question == "writers" else store.find("source")
+        )
+        await until(lambda: slow.asked.is_set() or asking.done())
+        await store.committed(number)
+        if kept:  # and erased by the time of the answer
+            await store.committed(store.write(Delete(fork.info.generation)))
+        slow.go.set()
+        (answer,) = await asyncio.gather(asking, return_exceptions=True)
+        if question == "writers":
+            assert isinstance(answer, NotFound) or (kept and answer == Writers())
+        else:
+            assert answer is None or (kept and answer == replace(made(source), deleted=True))
+        await store.close()
+
+    asyncio.run(main())
 
 
 # --- old files --------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ import heapq
 import sqlite3
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, TypeVar
@@ -293,8 +292,7 @@ class SqliteStore:
         for info in found:
             generation = info.generation
             if generation not in gone and not self._commit.is_deleted(generation):
-                deleted = self._forks.is_deleted(generation)
-                return replace(uncommitted.applied(info), deleted=deleted)
+                return uncommitted.applied(info)
         return None
 
     async def writers(self, generation: str) -> Writers:

@@ -33,11 +33,12 @@ class Uncommitted:
     def applied(self, info: StreamInfo) -> StreamInfo:
         """The stream as it is by now."""
         generation = info.generation
-        if generation not in self.renewals and generation not in self._trims:
-            return info
-        deadline = self.renewals.get(generation, info.deadline)
-        trimmed = max(info.trimmed, self._trims.get(generation, 0))
-        return replace(info, deadline=deadline, trimmed=trimmed)
+        return replace(
+            info,
+            deadline=self.renewals.get(generation, info.deadline),
+            trimmed=max(info.trimmed, self._trims.get(generation, 0)),
+            deleted=info.deleted or generation in self.hidden,
+        )
 
 
 class UncommittedWriters:

@@ -106,6 +106,28 @@ class ClientStreamRules(StoreMaker):
         await store.committed(number)
         assert await is_unknown(store, generation)
 
+    @scenario
+    async def test_the_latest_word_counts_before_it_is_durable(self, store: Store) -> None:
+        maker = Maker()
+        creates = [
+            maker.born(maker.create(name), b"1", b"2", b"3", ending=EndingKind.COMPLETED)
+            for name in ("sooner", "later", "same")
+        ]
+        sooner, later, same = (create.info.generation for create in creates)
+        await settle(store, *creates, *(Renew(g, 50) for g in (sooner, later, same)))
+        await settle(store, maker.create("time for the store to let go of what has ended"))
+        for change in (Renew(sooner, 40), Renew(later, 60), Trim(same, 2), Trim(same, 1)):
+            store.write(change)
+        page = await store.list("", due=50, limit=2)
+        expected = [
+            replace(made(creates[0]), deadline=40),
+            replace(made(creates[2]), deadline=50, trimmed=2),
+        ]
+        assert page.streams == expected
+        assert await names(store, due=60) == ["sooner", "same", "later"]
+        assert [await store.find(info.name) for info in expected] == expected
+        assert await read_all(store, same) == creates[2].events[2:]
+
     # --- writers ------------------------------------------------------------------------------
 
     @lasting
