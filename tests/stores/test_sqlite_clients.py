@@ -397,6 +397,24 @@ def test_trimming_gives_segments_back_and_nothing_trimmed_returns(tmp_path: Path
     with_store(path, check)
 
 
+def test_trimmed_events_do_not_come_back_from_the_journals_newest_row(tmp_path: Path) -> None:
+    maker = Maker()
+    create = maker.born(maker.create("s"), b"x", ending=EndingKind.CUT)
+
+    async def trim(store: SqliteStore) -> None:
+        store.write(create)
+        await store.committed(store.write(Trim(create.info.generation, 1)))
+
+    async def go_on(store: SqliteStore) -> None:
+        await store.committed(store.write(maker.create("t")))
+
+    with_store(tmp_path / "a.db", trim)
+    with_store(tmp_path / "a.db", go_on)
+    connection = sqlite3.connect(tmp_path / "a.db")
+    assert connection.execute("SELECT count(*) FROM segments").fetchone() == (0,)
+    connection.close()
+
+
 # --- erasure ----------------------------------------------------------------------------------
 
 

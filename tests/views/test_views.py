@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tailrace.contracts import View
 from tailrace.errors import BadRequest
 from tailrace.model import DATA, ERROR, Ending, EndingKind, Event, format_offset
 from tailrace.views import make_view, view_names
@@ -19,6 +21,8 @@ from tests.views.ending_table import table
 GENERATION = "0" * 26
 TYPES = ["application/json", "text/plain; charset=utf-8", "application/octet-stream"]
 VIEWS = [(name, content_type) for content_type in TYPES for name in view_names(content_type)]
+# A character in three events, then a remark where another one is unfinished.
+CUT = [(DATA, b"a\xe4"), (DATA, b"\xbd"), (DATA, b"\xa0b\xc3"), (ERROR, b"x"), (DATA, b"\xa9")]
 CHUNK = b'{"choices":[{"index":0,"delta":{"content":"Hi"}}]}'
 
 data = st.one_of(
@@ -36,33 +40,64 @@ def events(records: list[tuple[str, bytes]]) -> list[Event]:
     return [Event(i, 1000 + i, kind, piece) for i, (kind, piece) in enumerate(records, start=1)]
 
 
+def units(view: View, made: list[Event]) -> list[int]:
+    """The places at which the view can stop."""
+    places: list[int] = []
+    start = 0
+    while start < len(made):
+        start += view.whole(made[start:], fewest=True, last=True)
+        places.append(start)
+    return places
+
+
+def lf(data: bytes) -> bytes:
+    """Line ends as an event source reads them."""
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 def ending(kind: EndingKind, seq: int = 3, reason: str = "why\nso") -> Ending:
     return Ending(kind, reason, seq, 5)
 
 
 @pytest.mark.parametrize(("name", "content_type"), VIEWS)
 @given(records=batches, cut=st.integers(0, 8))
-def test_batches_may_be_cut_anywhere_between_events(
+@example(records=CUT, cut=1)
+def test_batches_may_be_cut_wherever_the_view_says(
     name: str, content_type: str, records: list[tuple[str, bytes]], cut: int
 ) -> None:
     view = make_view(name, content_type)
     made = events(records)
-    first, rest = made[:cut], made[cut:]
+    place = [0, *units(view, made)][: cut + 1][-1]
+    first, rest = made[:place], made[place:]
     whole = view.encode(GENERATION, made)
     assert whole == view.encode(GENERATION, first) + view.encode(GENERATION, rest)
     assert whole == make_view(name, content_type).encode(GENERATION, made)
 
 
-@given(records=batches)
-def test_an_event_source_reads_back_each_event_with_its_offset(
-    records: list[tuple[str, bytes]],
+@given(records=batches, content_type=st.sampled_from(TYPES))
+@example(records=CUT, content_type="text/plain")
+def test_an_event_source_reads_back_each_unit_with_its_offset(
+    records: list[tuple[str, bytes]], content_type: str
 ) -> None:
-    view = make_view("sse", "text/plain")
-    got = Parser(10**6).feed(view.encode(GENERATION, events(records)))
-    shown = events(records)
-    assert [e.id for e in got] == [format_offset(GENERATION, e.seq) for e in shown]
-    lines = [e.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") for e in shown]
-    assert [e.data for e in got] == lines
+    view = make_view("sse", content_type)
+    made = events(records)
+    got = Parser(10**6).feed(view.encode(GENERATION, made))
+    places = units(view, made)
+    assert [e.id for e in got] == [format_offset(GENERATION, place) for place in places]
+    start = 0
+    for place, event in zip(places, got, strict=True):
+        data = b"".join(part.data for part in made[start:place])
+        binary = content_type == "application/octet-stream" and made[start].type == DATA
+        read = b64decode(event.data) if binary else event.data
+        assert read == (data if binary else lf(data))
+        start = place
+
+
+def test_an_event_source_never_gets_half_a_character_that_was_completed() -> None:
+    got = Parser(10**6).feed(make_view("sse", "text/plain").encode(GENERATION, events(CUT)))
+    assert [(e.type, e.data) for e in got] == [
+        ("", "a你b".encode() + b"\xc3"), ("error", b"x"), ("", b"\xa9")
+    ]  # fmt: skip
 
 
 @given(records=batches, content_type=st.sampled_from(TYPES))

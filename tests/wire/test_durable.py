@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.errors import BadRequest, MalformedOffset
@@ -26,6 +26,8 @@ OFFSET = Offset("01" * 13, 7)
         (durable.parse_expires_at, b"1970-01-01t00:00:01.2345z", 1234),
         (durable.parse_expires_at, b"1970-01-01T02:00:00+01:30", 1_800_000),
         (durable.parse_expires_at, b"1990-12-31T23:59:60Z", 662_687_999_000),
+        (durable.parse_expires_at, b"1990-12-31T15:59:60-08:00", 662_687_999_000),
+        (durable.parse_expires_at, b"1970-01-02T00:00:00+23:59", 60_000),
         (durable.parse_sub_offset, b"12", 12),
         (durable.parse_writer_seq, b"a b\xff", "a b\xff"),
         (durable.parse_content_type, b"Text/Plain; charset=utf-8", "Text/Plain; charset=utf-8"),
@@ -47,6 +49,8 @@ def test_values_are_read(parse: Callable[[Any], Any], value: Any, expected: Any)
         (durable.parse_expires_at, [
             b"", b"tomorrow", b"2030-01-01", b"2030-01-01 00:00:00Z", b"2030-01-01T00:00:00",
             b"2030-02-30T00:00:00Z", b"2030-01-01T24:00:00Z", b"2030-01-01T00:00:00+25:00:00",
+            b"2030-01-01T00:00:00+24:00", b"2030-01-01T00:00:00-01:60", b"2030-01-01T12:30:60Z",
+            b"2030-01-01T23:59:60+01:00", b"2030-01-01T23:59:61Z",
             b"0000-01-01T00:00:00Z", b"9999-12-31T23:59:59-23:59",
         ]),
         (durable.parse_sub_offset, [b"", b"-1", b"1.5", b"01", b"abc"]),
@@ -67,9 +71,16 @@ def test_no_other_offset_is_one(token: str | None) -> None:
         durable.parse_offset(token)
 
 
-@given(st.integers(0, 253_000_000_000_000))
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+@example(-62_135_596_800_000)
+@example(253_402_300_799_999)
+@example(-1)
 def test_a_time_of_expiry_is_given_back_as_it_was_understood(time: int) -> None:
     assert durable.parse_expires_at(durable.format_expires_at(time)) == time
+
+
+def test_a_time_of_expiry_looks_as_javascript_writes_it() -> None:
+    assert durable.format_expires_at(1_893_456_000_007) == b"2030-01-01T00:00:00.007Z"
 
 
 def test_a_producer_says_all_three_things_or_none() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from tailrace.errors import BadRequest
 from tailrace.wire.json_array import flatten
+from tailrace.wire.strict_json import MAX_DEPTH
 
 values = st.recursive(
     st.none()
@@ -57,6 +60,46 @@ def test_one_level_of_an_array_becomes_messages(body: bytes, messages: list[byte
 def test_what_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         flatten(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, True),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), False),
+        (b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH, True),
+        (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), False),
+        (b'["' + b"[" * (2 * MAX_DEPTH) + b'"]', True),
+        (b"[[" + b",".join([b"[]"] * (2 * MAX_DEPTH)) + b"]]", True),
+    ],
+)
+@pytest.mark.parametrize("raised", [False, True])
+def test_nesting_has_one_bound_whatever_the_interpreters_is(
+    body: bytes, taken: bool, raised: bool
+) -> None:
+    outcome: list[bool] = []
+
+    def attempt() -> None:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(10 * MAX_DEPTH if raised else limit)
+        try:
+            flatten(body)
+        except BadRequest:
+            outcome.append(False)
+        else:
+            outcome.append(True)
+        finally:
+            sys.setrecursionlimit(limit)
+
+    # A stack on which the scanner gets that far.
+    before = threading.stack_size(256 * 1024 * 1024)
+    try:
+        thread = threading.Thread(target=attempt)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    assert outcome == [taken]
 
 
 @given(st.lists(values, max_size=6), st.sampled_from([None, 1, "\t"]), st.booleans())

@@ -111,13 +111,16 @@ class ClientStreamRules(StoreMaker):
         maker = Maker()
         creates = [
             maker.born(maker.create(name), b"1", b"2", b"3", ending=EndingKind.COMPLETED)
-            for name in ("sooner", "later", "same")
+            for name in ("sooner", "later", "same", "kept")
         ]
-        sooner, later, same = (create.info.generation for create in creates)
-        await settle(store, *creates, *(Renew(g, 50) for g in (sooner, later, same)))
+        sooner, later, same, kept = (create.info.generation for create in creates)
+        fork = maker.fork("fork", made(creates[3]), 3)
+        await settle(store, *creates, fork, *(Renew(g, 50) for g in (sooner, later, same, kept)))
         await settle(store, maker.create("time for the store to let go of what has ended"))
         for change in (Renew(sooner, 40), Renew(later, 60), Trim(same, 2), Trim(same, 1)):
             store.write(change)
+        store.write(Delete(kept))
+        assert "kept" not in await names(store)
         page = await store.list("", due=50, limit=2)
         expected = [
             replace(made(creates[0]), deadline=40),

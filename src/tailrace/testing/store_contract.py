@@ -346,6 +346,9 @@ class StoreContract(ClientStreamRules):
             store.write(appends[0])
         store.write(maker.append(generation["closed"], ending=EndingKind.FAILED))
         store.write(Delete(gone.info.generation))
+        hidden = maker.create("hidden", "relay")
+        for change in (hidden, maker.fork("fork", hidden.info, 0), Delete(hidden.info.generation)):
+            store.write(change)
         before = await store.list("")
         await store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from tailrace.model import DATA, Event
 from tailrace.wire.characters import is_boundary, unfinished
@@ -52,9 +53,12 @@ def _is_cut(events: Sequence[Event], count: int, following: bytes) -> bool:
 def joined_text(events: Sequence[Event]) -> list[Event]:
     """One event for each such group, with the number and the time of its last."""
     joined: list[Event] = []
-    while events:
-        count = _first(events, last=True)
-        group, events = events[:count], events[count:]
-        data = b"".join(event.data for event in group)
-        joined.append(group[-1]._replace(data=data) if count > 1 else group[0])
+    group: list[Event] = []
+    for event, following in zip_longest(events, events[1:]):
+        group.append(event)
+        if following and _is_cut([*group, following], len(group), following.data):
+            continue
+        data = b"".join(part.data for part in group)
+        joined.append(event._replace(data=data) if len(group) > 1 else event)
+        group = []
     return joined

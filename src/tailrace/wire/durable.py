@@ -29,7 +29,7 @@ _PRINTABLE: Final = re.compile(rb"[\x20-\x7e\x80-\xff]+")
 _TYPE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 3339, 5.6.
 _TIMESTAMP: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))",
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
     re.ASCII,
 )
 
@@ -52,14 +52,15 @@ def parse_expires_at(value: bytes) -> int:
 
 def _instant(match: re.Match[str]) -> int | None:
     year, month, day, hour, minute, second = (int(match[n]) for n in range(1, 7))
-    if second == 60:  # a leap second: the last one that a clock of ours has
-        second = 59
+    leap = second == 60  # the last second that a clock of ours has stands for it
     try:
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        moment = datetime(year, month, day, hour, minute, 59 if leap else second, tzinfo=UTC)
         if match[8]:
             ahead = timedelta(hours=int(match[9]), minutes=int(match[10]))
             moment = moment - ahead if match[8] == "+" else moment + ahead
     except (ValueError, OverflowError):
+        return None
+    if leap and (moment.hour, moment.minute) != (23, 59):  # they come at midnight UTC (5.7)
         return None
     fraction = int(((match[7] or "") + "000")[:3])
     return int(moment.timestamp()) * 1000 + fraction
@@ -67,9 +68,9 @@ def _instant(match: re.Match[str]) -> int | None:
 
 def format_expires_at(time: int) -> bytes:
     """Milliseconds since the epoch as RFC 3339, in UTC."""
-    seconds, fraction = divmod(time, 1000)
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:03d}Z".encode()
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time)
+    # Not strftime: where its %Y has four digits for every year depends on the platform.
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z".encode()
 
 
 def is_closed_flag(value: bytes | None) -> bool:

@@ -50,7 +50,7 @@ def flatten(body: bytes) -> list[bytes]:
 def _elements(text: str) -> list[bytes]:
     start = _skip(text, 0)
     if text[start : start + 1] != "[":
-        _, end = _SCANNER.raw_decode(text, start)
+        end = _scan(text, start)
         _require_end(text, end)
         return [text[start:end].encode()]
     found: list[bytes] = []
@@ -59,7 +59,7 @@ def _elements(text: str) -> list[bytes]:
         _require_end(text, at + 1)
         return found
     while True:
-        _, end = _SCANNER.raw_decode(text, at)
+        end = _scan(text, at)
         found.append(text[at:end].encode())
         at = _skip(text, end)
         mark = text[at : at + 1]
@@ -69,6 +69,17 @@ def _elements(text: str) -> list[bytes]:
         if mark != ",":
             raise NotJson
         at = _skip(text, at + 1)
+
+
+def _scan(text: str, at: int) -> int:
+    """The end of the value that begins at ``at``; RecursionError where it may nest too deeply.
+
+    The scanner's own limit is the interpreter's, which an application may have raised.
+    """
+    _, end = _SCANNER.raw_decode(text, at)
+    if end - at > MAX_DEPTH and text.count("[", at, end) + text.count("{", at, end) >= MAX_DEPTH:
+        raise RecursionError
+    return end
 
 
 def _skip(text: str, at: int) -> int:
