@@ -24,7 +24,8 @@ def installed() -> Path:
     lock = (HERE / "package-lock.json").read_text()
     with FileLock(HERE / ".install.lock"):
         if not stamp.exists() or stamp.read_text() != lock:
-            command = [npm, "ci", "--prefix", str(HERE), "--no-audit", "--no-fund"]
+            command = [npm, "ci", "--prefix", str(HERE), "--ignore-scripts"]
+            command += ["--no-audit", "--no-fund"]
             done = subprocess.run(
                 command, check=False, capture_output=True, text=True, timeout=_INSTALL_SECONDS
             )

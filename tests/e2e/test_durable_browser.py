@@ -2,6 +2,8 @@
 
 The page is served from another origin, one that the server allows, and reports what its
 EventSource saw. Chromium decides when to reconnect, with which Last-Event-ID, and when not to.
+Appends go on all the time, so that both restarts, one of them by SIGKILL, come between events
+that are on their way.
 """
 
 from __future__ import annotations
@@ -57,6 +59,16 @@ class Page(ThreadingHTTPServer):
         found = [report for report in self.reports if report["type"] == kind]
         return sorted(found, key=lambda report: int(report["n"]))
 
+    def given_up(self) -> bool:
+        """Whether its EventSource will ask no more, and all that it saw has been reported."""
+        last = [report["n"] for report in self.of("error") if report["state"] == 2]
+        return bool(last) and len(self.reports) > last[0]
+
+    def wait_for_more(self) -> None:
+        """Return once it has reported some more messages than until now."""
+        enough = len(self.of("message")) + 20
+        wait_for(lambda: len(self.of("message")) >= enough, _SECONDS)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Page
@@ -100,6 +112,35 @@ def request(server: Server, method: str, body: bytes = b"", **fields: str) -> in
         connection.close()
 
 
+class Growth:
+    """A producer that appends without a pause, and again what was not answered."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.sent = 0
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        # Often enough that each restart comes between some; each event is a report of the page.
+        while not self._enough.wait(0.02):
+            try:
+                status = request(
+                    self.server, "POST", b"event %d" % self.sent, Content_Type="text/plain",
+                    Producer_Id="growth", Producer_Epoch="0", Producer_Seq=str(self.sent),
+                )  # fmt: skip
+            except (OSError, http.client.HTTPException):
+                continue
+            self.sent += status in (200, 204)
+
+    def stop(self) -> int:
+        """How many events there are."""
+        self._enough.set()
+        self._thread.join()
+        return self.sent
+
+
 def test_an_event_source_misses_nothing_over_two_restarts_and_stops_at_the_end(
     tmp_path: Path,
 ) -> None:
@@ -112,41 +153,32 @@ def test_an_event_source_misses_nothing_over_two_restarts_and_stops_at_the_end(
         return Server(*flags, "--data", str(tmp_path / "data"), env=env)
 
     server = start(0)
+    assert request(server, "PUT", Content_Type="text/plain") == 201
+    page.html = (_PAGE % f"{server.url}{STREAM}").encode()
+    growth = Growth(server)
     try:
-        assert request(server, "PUT", Content_Type="text/plain") == 201
-        page.html = (_PAGE % f"{server.url}{STREAM}").encode()
-        sent = 0
-
-        def append(count: int) -> None:
-            nonlocal sent
-            for _ in range(count):
-                status = request(server, "POST", b"event %d" % sent, Content_Type="text/plain")
-                assert status == 204
-                sent += 1
-
-        append(3)
         with chromium(page.origin, tmp_path / "profile"):
-            for _ in range(2):
-                append(3)
-                wait_for(lambda: len(page.of("message")) == sent, _SECONDS)
-                server.terminate()
-                server = start(server.port)
-                append(3)
-            wait_for(lambda: len(page.of("message")) == sent, _SECONDS)
+            for end in (Server.terminate, Server.kill):
+                page.wait_for_more()
+                end(server)
+                server = growth.server = start(server.port)
+            page.wait_for_more()
+            sent = growth.stop()
             assert request(server, "POST", Stream_Closed="true") == 204
             # The body ends, the browser asks once more, is told that this was all, and stops.
-            wait_for(lambda: any(r["state"] == 2 for r in page.of("error")), _SECONDS)
+            wait_for(page.given_up, _SECONDS)
         assert [report["data"] for report in page.of("message")] == [
             f"event {number}" for number in range(sent)
         ]
         ids = [report["id"] for report in page.of("message")]
         assert ids == sorted(set(ids))
-        (end,) = page.of("end")
-        assert json.loads(end["data"])["ending"] == "completed"
+        (end_report,) = page.of("end")
+        assert json.loads(end_report["data"])["ending"] == "completed"
         reads = [line for line in server.output.splitlines() if f"GET {STREAM[:9]}" in line]
         assert " 204 " in reads[-1]
         assert sum(" 204 " in line for line in reads) == 1
     finally:
+        growth.stop()
         server.kill()
         page.shutdown()
         page.server_close()

@@ -21,10 +21,12 @@ from tailrace.testing.chunks import DONE, chat_chunks
 from tailrace.testing.script import stream
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.conformance.node import installed
-from tests.e2e.harness import Server, get, serving
+from tests.e2e.harness import Server, Viewer, get, serving
 
 TEXTS = ["Hel", "lo, ", "wörld ", "\u2028", "🌊"]
 _SECONDS = 60
+_JSON = ("Content-Type", "application/json")
+_QUESTION = b'{"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hi"}]}'
 
 
 class Running(NamedTuple):
@@ -40,7 +42,7 @@ def running_answer(tmp_path: Path) -> Iterator[Running]:
     with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path) as server:
         upstream.script(stream(*chunks, DONE, gate="token"))
         upstream.admit("token", 2)
-        with get(server, "/stream?content=Hi", ("Accept", "text/event-stream")) as asker:
+        with Viewer(server, "POST", "/v1/chat/completions", [_JSON], _QUESTION).head() as asker:
             assert asker.status == 200
             url = f"{server.url}{asker.fields['content-location']}"
             wait_for_chunks(server, asker.fields["content-location"], 2)
@@ -91,3 +93,5 @@ def test_the_python_client_gets_exactly_the_chunks_of_a_running_answer(
         answer.upstream.open("token")
         thread.join(_SECONDS)
         assert got == answer.chunks
+        with follow_in_python(answer.url, offset="-1", live=False) as response:
+            assert list(response.iter_json()) == answer.chunks
