@@ -15,7 +15,8 @@ from tailrace.log.doorbell import Doorbell
 from tailrace.log.encodings import Encodings
 from tailrace.log.heartbeats import Heartbeats
 from tailrace.log.history import History
-from tailrace.log.stream import Machinery, Stream
+from tailrace.log.machinery import Machinery
+from tailrace.log.stream import Stream
 from tailrace.model import DATA, EndingKind
 from tailrace.stores.memory import MemoryStore
 from tailrace.views import make_view

@@ -14,6 +14,7 @@ from tailrace.errors import (
     ProducerFenced,
     ProducerGap,
     StoreFull,
+    StoreUnavailable,
     StreamDeleted,
     StreamExists,
     StreamIsClosed,
@@ -23,7 +24,7 @@ from tailrace.errors import (
 from tailrace.log.making import Forking, Making
 from tailrace.log.producers import Claim
 from tailrace.log.stream import Stream
-from tailrace.model import DATA, EndingKind, Event, Offset
+from tailrace.model import DATA, EndingKind, Event, Offset, StreamInfo
 from tailrace.stores.memory import MemoryStore
 from tests.log.harness import House, Pipe, house, run, until
 
@@ -180,6 +181,32 @@ def test_what_a_full_store_did_not_commit_is_not_shown_until_it_has() -> None:
     run(test())
 
 
+class Faulty(MemoryStore):
+    """Has a bug that shows once."""
+
+    faults = 0
+
+    async def committed(self, number: int) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise RuntimeError("a bug")
+        await super().committed(number)
+
+
+def test_a_fault_in_a_store_is_told_to_who_waits_and_stops_nobody_after() -> None:
+    async def test() -> None:
+        store = Faulty()
+        async with house(store) as h:
+            stream = await made(h, "s")
+            store.faults = 1
+            with pytest.raises(StoreUnavailable):
+                await stream.append(records(b"a"))
+            await stream.append(records(b"b"))
+            assert await content(stream) == b"ab"
+
+    run(test())
+
+
 def test_a_fork_has_its_sources_past_under_the_sources_offsets() -> None:
     async def test() -> None:
         async with house(window=1) as h:
@@ -236,6 +263,51 @@ def test_a_sub_offset_takes_part_of_what_one_append_made() -> None:
             await made(h, "j", b"1", b"2", b"3", making=Making("application/json"))
             json, _ = await h.catalogue.fork("k", Forking("j", "-1", 2))
             assert await content(json) == b"12"
+
+    run(test())
+
+
+def test_a_sub_offset_may_reach_over_several_events_and_reads() -> None:
+    async def test() -> None:
+        async with house(window=1) as h:
+            pieces = [bytes([65 + n % 26]) * 100_000 for n in range(7)]
+            await made(h, "a", b"abc", b"defgh", *pieces)
+            whole = b"abcdefgh" + b"".join(pieces)
+            for amount in (6, 8, 9, 650_000, len(whole)):
+                fork, _ = await h.catalogue.fork(f"b{amount}", Forking("a", "-1", amount))
+                assert await content(fork) == whole[:amount]
+            with pytest.raises(BadRequest):
+                await h.catalogue.fork("c", Forking("a", "-1", len(whole) + 1))
+
+    run(test())
+
+
+class Slow(MemoryStore):
+    """Answers questions only after everything else that could happen has happened."""
+
+    async def find(self, name: str) -> StreamInfo | None:
+        found = await super().find(name)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return found
+
+
+def test_of_many_who_make_one_name_at_once_one_makes_it() -> None:
+    async def test() -> None:
+        async with house(Slow()) as h:
+            await made(h, "source", b"1")
+
+            async def make(number: int) -> bool:
+                """What is made leaves memory at once, as when its request is answered."""
+                for _ in range(number * 7):
+                    await asyncio.sleep(0)
+                if number % 2:
+                    return (await h.catalogue.fork("f", Forking("source", "-1", 1)))[1]
+                return (await h.catalogue.put("p", TEXT))[1]
+
+            new = await asyncio.gather(*map(make, range(20)))
+            assert sum(new) == 2
+            assert (await h.catalogue.page("")).total_streams == 3
 
     run(test())
 

@@ -281,7 +281,7 @@ class Settings:
         1000,
         kinds.integer(1, 1_000_000),
         "Limits",
-        "Idempotent producers that one stream remembers; some 200 bytes each.",
+        "Idempotent producers that one stream remembers; some 400 bytes each.",
     )
     max_long_polls: int = _row(
         10_000,

@@ -7,6 +7,7 @@ not with what was kept.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,9 +30,10 @@ from tailrace.log import forking
 from tailrace.log.cursor import Cursor
 from tailrace.log.expiry import first_deadline
 from tailrace.log.lifecycle import Action, State, after
+from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Forking, Making, Records, differs, is_same_fork, made
 from tailrace.log.retention import Retention
-from tailrace.log.stream import Machinery, Stream, refuse_if_unwell
+from tailrace.log.stream import Stream
 from tailrace.model import (
     RANDOM_BITS,
     Ending,
@@ -72,6 +74,8 @@ class Catalogue:
         self._count = 0
         # Weak: a stream is kept by what needs it (its source, a cursor, an append under way).
         self._live: WeakValueDictionary[str, Stream] = WeakValueDictionary()
+        # Making waits for answers of the store: of one name, one at a time, lest two be made.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.retention: Final = Retention(
             shared, lambda info: self._live.get(info.name) or self._admit(info), self._discard
         )
@@ -112,20 +116,19 @@ class Catalogue:
     def create_secret(self, prefix: str, content_type: str, source: str) -> Stream:
         """Make a stream whose name, ``prefix`` and a generation, is known to whom it is told."""
         generation = self.mint()
-        return self._create(prefix + generation, generation, content_type, source)
+        now = self._shared.wall()
+        info = StreamInfo(prefix + generation, generation, content_type, now, source)
+        return self._admit(info, self._shared.store.write(Create(info)))
 
     async def create(
         self, name: str, content_type: str, source: str = "", *, ttl: int | None = None
     ) -> Stream:
         """Make a stream of that name. Raises StreamExists where there is one."""
-        if await self._find_for_making(name) is not None:
-            raise StreamExists("There is a stream of this name already; choose another name.")
-        info = replace(self._described(name, Making(content_type, ttl)), source=source)
-        return self._admit(info, self._shared.store.write(Create(info)))
-
-    def _create(self, name: str, generation: str, content_type: str, source: str) -> Stream:
-        info = StreamInfo(name, generation, content_type, self._shared.wall(), source)
-        return self._admit(info, self._shared.store.write(Create(info)))
+        async with self._turn(name):
+            if await self._find_for_making(name) is not None:
+                raise StreamExists("There is a stream of this name already; choose another name.")
+            info = replace(self._described(name, Making(content_type, ttl)), source=source)
+            return self._admit(info, self._shared.store.write(Create(info)))
 
     async def put(self, name: str, making: Making, records: Records = ()) -> tuple[Stream, bool]:
         """The stream of that name, made with ``records`` if there is none; whether it was made.
@@ -133,16 +136,18 @@ class Catalogue:
         Durable on return. Raises StreamExists where there is one that was made otherwise,
         TooMany, or StoreError.
         """
-        stream = await self._find_for_making(name)
-        if stream is None:
-            refuse_if_unwell(self._shared.store)
-            info = self._described(name, making)
-            return await self._make(info, records, close=making.close), True
-        if stream.info.forked_from or differs(stream.info, making, closed=_is_closed(stream)):
-            await stream.committed()
-            raise StreamExists("There is a stream of this name, and it was made otherwise.")
+        async with self._turn(name):
+            stream = await self._find_for_making(name)
+            if stream is None:
+                info = self._described(name, making)
+                return await self._make(info, records, close=making.close), True
         await stream.committed()
+        if stream.info.forked_from or differs(stream.info, making, closed=_is_closed(stream)):
+            raise StreamExists("There is a stream of this name, and it was made otherwise.")
         return stream, False
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._turns.setdefault(name, asyncio.Lock())
 
     async def fork(self, name: str, wish: Forking, records: Records = ()) -> tuple[Stream, bool]:
         """As ``put``, for a stream that begins with what another has up to a place.
@@ -153,35 +158,40 @@ class Catalogue:
         making = wish.inherit(parent.info)
         await parent.committed()
         place = self._anchor(parent, wish.anchor)
-        existing = await self._find_for_making(name)
-        if existing is not None:
-            if not is_same_fork(existing.info, parent.info, wish, place) or differs(
-                existing.info, making, closed=_is_closed(existing)
-            ):
-                raise StreamExists("There is a stream of this name, and it was made otherwise.")
-            await existing.committed()
-            return existing, False
+        async with self._turn(name):
+            existing = await self._find_for_making(name)
+            if existing is None:
+                return await self._make_fork(name, parent, wish, records), True
+        await existing.committed()
+        if not is_same_fork(existing.info, parent.info, wish, place) or differs(
+            existing.info, making, closed=_is_closed(existing)
+        ):
+            raise StreamExists("There is a stream of this name, and it was made otherwise.")
+        return existing, False
+
+    async def _make_fork(
+        self, name: str, parent: Stream, wish: Forking, records: Records
+    ) -> Stream:
+        place = self._anchor(parent, wish.anchor)
         taken = await self._taken(parent, place, wish.sub_offset)
-        refuse_if_unwell(self._shared.store)
         if parent.state is State.GONE:
             raise NotFound("The stream to be forked was deleted meanwhile.")
-        if self._live.get(name) is not None:  # made while we read
-            return await self.fork(name, wish, records)
         info = replace(
-            self._described(name, making),
+            self._described(name, wish.inherit(parent.info)),
             last_seq=place,
             ancestry=forking.ancestry(parent.info, place),
             forked_from=wish.source,
             sub_offset=wish.sub_offset,
         )
-        return await self._make(info, [*taken, *records], close=making.close), True
+        return await self._make(info, [*taken, *records], close=wish.close)
 
     async def _taken(self, parent: Stream, place: int, sub_offset: int) -> Records:
-        if not sub_offset:
-            return ()
-        messages = is_json(parent.content_type)
-        events = await parent.range(place, forking.reach(sub_offset, messages=messages))
-        return forking.take(events, sub_offset, messages=messages)
+        taking = forking.Taking(sub_offset, messages=is_json(parent.content_type))
+        while taking.wanted:
+            events = await parent.range(place, forking.READ)
+            taking.take(events)
+            place = events[-1].seq
+        return taking.records
 
     async def _source_of(self, name: str) -> Stream:
         try:
@@ -214,6 +224,7 @@ class Catalogue:
         )
 
     async def _make(self, info: StreamInfo, records: Records, *, close: bool) -> Stream:
+        refuse_if_unwell(self._shared.store)
         events, ending = made(info, records, close=close)
         number = self._shared.store.write(Create(info, events, ending))
         grown = info.grown(len(events), sum(len(event.data) for event in events))

@@ -11,11 +11,14 @@ the change is durable after all (it becomes visible) still happens then.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from tailrace.contracts import Store
 from tailrace.errors import StoreError, StoreUnavailable
+
+logger = logging.getLogger(__name__)
 
 # Between two looks at a store that fails: it tries to recover by itself, every 0.1 to 5 seconds.
 _RETRY: Final = 0.5
@@ -23,8 +26,8 @@ _RETRY: Final = 0.5
 
 class _Entry(NamedTuple):
     number: int
-    waiter: asyncio.Future[None]
-    then: Callable[[], None] | None
+    waiter: asyncio.Future[None] | None = None
+    then: Callable[[], None] | None = None
 
 
 class Commits:
@@ -36,13 +39,9 @@ class Commits:
         self._entries: list[_Entry] = []
         self._task: asyncio.Task[None] | None = None
 
-    def expect(self, number: int, then: Callable[[], None]) -> asyncio.Future[None]:
-        """Call ``then`` as soon as change ``number`` is durable, however long that takes.
-
-        The future is done right after that; if the commit fails, at once, with StoreFull or
-        StoreUnavailable. It may be dropped.
-        """
-        return self._add(number, then)
+    def expect(self, number: int, then: Callable[[], None]) -> None:
+        """Call ``then`` as soon as change ``number`` is durable, however long that takes."""
+        self._add(_Entry(number, then=then))
 
     async def durable(self, number: int) -> None:
         """Wait until change ``number`` is durable and what was to happen then has happened.
@@ -50,7 +49,9 @@ class Commits:
         Raises StoreFull or StoreUnavailable.
         """
         if number > self._durable:
-            await self._add(number, None)
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._add(_Entry(number, waiter))
+            await waiter
 
     async def close(self) -> None:
         """Wait for nothing any more. Those who wait hear that the store is closed."""
@@ -60,13 +61,11 @@ class Commits:
             await asyncio.wait((task,))
         self._fail(StoreUnavailable("The store is closed."))
 
-    def _add(self, number: int, then: Callable[[], None] | None) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._entries.append(_Entry(number, waiter, then))
+    def _add(self, entry: _Entry) -> None:
+        self._entries.append(entry)
         if self._task is None:
+            loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._run(), name="tailrace-commits")
-        return waiter
 
     async def _run(self) -> None:
         while self._entries:
@@ -88,6 +87,10 @@ class Commits:
             await self._store.committed(number)
         except StoreError as error:
             return error
+        except Exception:
+            # A bug in a store: those who wait hear of it, and the next change is waited for.
+            logger.exception("waiting for the store failed")
+            return StoreUnavailable("The store could not say what it has written.")
         self._settle(number)
         return None
 
@@ -98,14 +101,13 @@ class Commits:
         for entry in due:
             if entry.then is not None:
                 entry.then()
-            if not entry.waiter.done():
+            if entry.waiter is not None and not entry.waiter.done():
                 entry.waiter.set_result(None)
 
     def _fail(self, failure: StoreError) -> None:
         """Tell those who wait; keep what is to happen later."""
         for entry in self._entries:
-            if not entry.waiter.done():
+            if entry.waiter is not None and not entry.waiter.done():
                 # An object of one's own: one raised in many tasks collects tracebacks.
                 entry.waiter.set_exception(type(failure)(str(failure)))
-                entry.waiter.exception()  # looked at: nobody has to wait for it
         self._entries = [entry for entry in self._entries if entry.then is not None]

@@ -17,6 +17,8 @@ from tailrace.model import DATA, Event, Offset, StreamInfo
 MAX_DEPTH: Final = 64
 # What a sub-offset may copy: the largest body that one append can have by default.
 MAX_TAKEN: Final = 32 * 1024 * 1024
+# Bytes read at a time for it: one read of the store.
+READ: Final = 256 * 1024
 
 
 def ancestry(source: StreamInfo, anchor: int) -> tuple[Offset, ...]:
@@ -54,25 +56,34 @@ def place_of(info: StreamInfo, offset: Offset) -> int:
     return seq
 
 
-def reach(sub_offset: int, *, messages: bool) -> int:
-    """Bytes of data to be read for ``take``: a message may be anything up to a whole body."""
-    return min(sub_offset, MAX_TAKEN) if not messages else MAX_TAKEN
+class Taking:
+    """Collects what a sub-offset takes along, however many events it lies in."""
 
+    def __init__(self, amount: int, *, messages: bool) -> None:
+        """``amount`` is of messages, or else of bytes, of data."""
+        self.wanted = amount
+        """What is still to be taken."""
+        self.records: list[tuple[str, bytes]] = []
+        self._messages = messages
+        self._size = 0
 
-def take(events: Sequence[Event], amount: int, *, messages: bool) -> list[tuple[str, bytes]]:
-    """The first ``amount`` messages, or bytes, of data in ``events``, as records.
+    def take(self, events: Sequence[Event]) -> None:
+        """Take from the next events; none: there are no more.
 
-    Raises BadRequest where there are fewer.
-    """
-    taken: list[tuple[str, bytes]] = []
-    for event in events:
-        if amount <= 0:
-            break
-        if event.type != DATA:
-            continue
-        data = event.data if messages else event.data[:amount]
-        amount -= 1 if messages else len(data)
-        taken.append((DATA, data))
-    if amount > 0:
-        raise BadRequest("Stream-Fork-Sub-Offset reaches beyond what follows the fork's offset.")
-    return taken
+        Raises BadRequest where that is too early, or for more than MAX_TAKEN bytes.
+        """
+        if not events:
+            raise BadRequest(
+                "Stream-Fork-Sub-Offset reaches beyond what follows the fork's offset."
+            )
+        for event in events:
+            if self.wanted and event.type == DATA:
+                self._take(event.data)
+
+    def _take(self, data: bytes) -> None:
+        piece = data if self._messages else data[: self.wanted]
+        self.wanted -= 1 if self._messages else len(piece)
+        self._size += len(piece)
+        if self._size > MAX_TAKEN:
+            raise BadRequest(f"Stream-Fork-Sub-Offset takes more than {MAX_TAKEN} bytes along.")
+        self.records.append((DATA, piece))

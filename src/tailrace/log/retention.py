@@ -16,7 +16,8 @@ from tailrace.contracts import Renew
 from tailrace.errors import StoreError
 from tailrace.log.expiry import Deadlines
 from tailrace.log.lifecycle import State
-from tailrace.log.stream import Machinery, Stream
+from tailrace.log.machinery import Machinery
+from tailrace.log.stream import Stream
 from tailrace.model import StreamInfo
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Retention:
             stream.renewed(deadline)
 
     def is_over(self, stream: Stream) -> bool:
+        """Whether its time is over. Somebody who reads it uses it, which is noted here."""
         deadline = self._deadlines.of(stream.info)
         if deadline is None or deadline > self._shared.wall():
             return False

@@ -13,27 +13,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from tailrace.contracts import Append, Source, Store, View
+from tailrace.contracts import Append, Source, View
 from tailrace.errors import (
     RequestError,
-    StoreFull,
-    StoreOverloaded,
-    StoreUnavailable,
     StreamHasSource,
     TailraceError,
 )
-from tailrace.log.commits import Commits
 from tailrace.log.cursor import Condition, Cursor
-from tailrace.log.doorbell import Doorbell
-from tailrace.log.encodings import Encodings
-from tailrace.log.heartbeats import Heartbeats
-from tailrace.log.history import History
 from tailrace.log.ledger import Ledger, Said, refuse_other_type
 from tailrace.log.lifecycle import Action, State, after, state_of
+from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Records
 from tailrace.log.producers import Claim
 from tailrace.log.window import Window
@@ -43,28 +36,6 @@ from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamIn
 _LARGE: Final = 32 * 1024
 # Events read for one answer at most: a list of as many is made in about a millisecond.
 _COUNT: Final = 16 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Machinery:
-    """What all streams of one process share."""
-
-    store: Store
-    commits: Commits
-    bell: Doorbell
-    history: History
-    encodings: Encodings
-    heartbeats: Heartbeats
-    window: int
-    """Bytes of each stream's tail to keep in memory."""
-    wall: Callable[[], int]
-    """Milliseconds since the epoch."""
-    clock: Callable[[], float]
-    """Loop time, seconds."""
-    max_streams: int = 1_000_000
-    """Streams at a time; beyond, clients make none."""
-    max_producers: int = 1000
-    """Idempotent producers that one stream remembers; some 200 bytes each."""
 
 
 class Appended(NamedTuple):
@@ -295,7 +266,7 @@ class Stream:
     def read(self, place: int, size: int, count: int) -> list[Event] | None:
         """Visible events after ``place``; empty at the end; None: behind the window, fetch().
 
-        Never past the end of an ancestor's part: ``breaks_at`` tells where that is.
+        Never past the end of an ancestor's part: the next read goes on in the next.
         """
         if place >= self._visible or self.state is State.GONE:
             return []
@@ -312,10 +283,8 @@ class Stream:
 
     def is_last(self, seq: int) -> bool:
         """Whether nothing will ever follow event ``seq`` in what is encoded together with it."""
-        if seq < self._base.inherited:
-            return any(ancestor.seq == seq for ancestor in self._base.ancestry)
-        at_fork = seq == self._base.inherited and bool(self._base.ancestry)
-        return at_fork or (self.ending is not None and seq >= self._visible)
+        ends_a_part = any(ancestor.seq == seq for ancestor in self._base.ancestry)
+        return ends_a_part or (self.ending is not None and seq >= self._visible)
 
     def _part(self, place: int) -> tuple[str, int]:
         """The generation that has what follows ``place``, and where its part ends."""
@@ -407,15 +376,6 @@ class _Fetch:
     def unreadable(self, error: TailraceError) -> None:
         if not self.done.done():
             self.done.set_exception(error)
-
-
-def refuse_if_unwell(store: Store) -> None:
-    """Raises StoreFull, StoreUnavailable or StoreOverloaded where a new append would wait."""
-    health = store.health()
-    if health.failure:
-        raise (StoreFull if health.full else StoreUnavailable)(health.failure)
-    if health.congested:
-        raise StoreOverloaded("More waits to be written than may; try again in a moment.")
 
 
 def blocked_since(cursors: Iterable[Cursor]) -> Iterable[float | None]:

@@ -16,7 +16,7 @@ from tailrace.log.doorbell import Doorbell
 from tailrace.log.encodings import Encodings
 from tailrace.log.heartbeats import Heartbeats
 from tailrace.log.history import History
-from tailrace.log.stream import Machinery
+from tailrace.log.machinery import Machinery
 from tailrace.server.access_log import AccessLog
 from tailrace.server.app import Application
 from tailrace.server.services import CHAT, Allowance, Services, StreamRules
