@@ -8,7 +8,6 @@ import pytest
 
 from tailrace.errors import (
     BadRequest,
-    ContentTypeMismatch,
     NotFound,
     OffsetGone,
     ProducerFenced,
@@ -133,19 +132,6 @@ def test_closing_is_idempotent_and_a_closing_batch_can_be_retried() -> None:
                 with pytest.raises(StreamIsClosed):
                     await stream.append(records(b"end"), close=True, claim=other)
             assert await content(stream) == b"end"
-
-    run(test())
-
-
-def test_closed_comes_before_type_and_type_before_order() -> None:
-    async def test() -> None:
-        async with house() as h:
-            stream = await made(h, "s")
-            with pytest.raises(ContentTypeMismatch):
-                await stream.append(records(b"x"), content_type="a/b", claim=Claim("p", 0, 7))
-            await stream.append([], close=True)
-            with pytest.raises(StreamIsClosed):
-                await stream.append(records(b"x"), content_type="a/b")
 
     run(test())
 

@@ -66,6 +66,20 @@ def test_what_has_not_changed_is_not_sent_again_until_it_is_closed() -> None:
     asking(scenario)
 
 
+def test_an_answer_that_said_it_was_all_is_sent_again_when_it_is_not() -> None:
+    async def scenario(house: House) -> None:
+        # A whole answer's worth: what it holds does not change when more comes.
+        await made(house, "a", "x" * 256 * 1024)
+        first = await house.ask("GET", "/streams/a")
+        assert first.fields["stream-up-to-date"] == "true"
+        assert (await house.ask("POST", "/streams/a", TEXT, b"more")).status == 204
+        again = await house.ask("GET", "/streams/a", {"if-none-match": first.fields["etag"]})
+        assert (again.status, again.body) == (200, first.body)
+        assert "stream-up-to-date" not in again.fields
+
+    asking(scenario)
+
+
 def test_an_etag_of_an_earlier_stream_of_the_name_is_none_of_this_one() -> None:
     async def scenario(house: House) -> None:
         await made(house, "a", "one")

@@ -22,6 +22,8 @@ from tests.server.app_harness import CLOSE, JSON, TEXT, House, asking, closed, c
         (JSON, b"[]"),
         (TEXT, b"another type"),
         ({**JSON, **CLOSE}, b"[2]"),
+        ({}, b"no type"),
+        ({"content-type": "no type"}, b"[2]"),
     ],
 )
 def test_that_it_is_closed_comes_before_all_else_that_is_wrong(

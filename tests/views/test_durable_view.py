@@ -76,6 +76,38 @@ def test_messages_come_back_whatever_the_batches(
     assert [message for frame in frames for message in json.loads(frame.data)] == messages
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([DATA, DATA, ERROR]), st.sampled_from(["é", "a", "漢"])),
+        max_size=6,
+    ),
+    st.lists(st.integers(1, 3), max_size=20),
+    st.data(),
+)
+def test_text_reads_the_same_whatever_the_batches_and_remarks(
+    records: list[tuple[str, str]], cuts: list[int], draw: st.DataObject
+) -> None:
+    pieces = [
+        (kind, text.encode()[at : at + size])
+        for (kind, text), size in zip(records, cuts, strict=False)
+        for at in range(0, len(text.encode()), size)
+    ]
+    events = [Event(seq, 5, kind, data) for seq, (kind, data) in enumerate(pieces, 1)]
+    view = DurableView("text/plain")
+
+    def text(batches: list[list[Event]]) -> str:
+        frames = [frame for batch in batches for frame in read(view.encode(GENERATION, batch))]
+        return "".join(frame.data.decode("utf-8", "replace") for frame in frames)
+
+    batches, rest = [], events
+    while rest:
+        count = draw.draw(st.integers(1, len(rest)))
+        whole = view.whole(rest[:count], fewest=False, last=count == len(rest))
+        batches.append(rest[: whole or len(rest)])
+        rest = rest[whole or len(rest) :]
+    assert text(batches) == text([events] if events else [])
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "image/png"])
 def test_only_text_has_to_wait_for_what_follows(content_type: str) -> None:
     events = made(b"\xe4", b"\xbd")

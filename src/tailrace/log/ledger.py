@@ -7,21 +7,10 @@ store, too.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tailrace.contracts import Store
-from tailrace.errors import ContentTypeMismatch, StreamIsClosed, TooMany, WriterSeqConflict
+from tailrace.errors import StreamIsClosed, TooMany, WriterSeqConflict
 from tailrace.log.producers import Claim, closed_by, is_retry
 from tailrace.model import Producer
-from tailrace.wire.media_type import essence
-
-
-class Said(NamedTuple):
-    """What an append says of itself."""
-
-    claim: Claim | None
-    writer_seq: str
-    content_type: str | None
 
 
 class Ledger:
@@ -49,17 +38,16 @@ class Ledger:
             self._producers[producer.id] = producer
         self._writer_seq = writer_seq or self._writer_seq
 
-    def retry(self, said: Said, most: int) -> Producer | None:
+    def retry(self, claim: Claim | None, writer_seq: str, most: int) -> Producer | None:
         """The producer's state, if it has sent this before; None: it is new and in order.
 
         Raises ProducerFenced, ProducerGap, BadRequest, WriterSeqConflict, or TooMany where the
         stream has ``most`` producers already.
         """
-        claim = said.claim
         known = self._producers.get(claim.id) if claim else None
         if claim is not None and is_retry(known, claim):
             return known
-        if said.writer_seq and said.writer_seq <= self._writer_seq:
+        if writer_seq and writer_seq <= self._writer_seq:
             raise WriterSeqConflict("Stream-Seq must be greater than that of the last append.")
         if claim is not None and known is None and len(self._producers) >= most:
             raise TooMany(
@@ -79,11 +67,3 @@ class Ledger:
         if known is not None and claim.epoch < known.epoch:
             is_retry(known, claim)  # raises what is more useful to a fenced one
         raise StreamIsClosed("This stream is closed; nothing can be appended to it any more.")
-
-
-def refuse_other_type(given: str, own: str) -> None:
-    """Raises ContentTypeMismatch; parameters do not count."""
-    if essence(given) != essence(own):
-        raise ContentTypeMismatch(
-            f"This stream holds {essence(own)}; append that, or make another."
-        )

@@ -45,13 +45,17 @@ class Forking(NamedTuple):
 
         Raises ContentTypeMismatch for a type that is not the source's.
         """
-        if self.content_type is not None and essence(self.content_type) != essence(
-            source.content_type
-        ):
-            raise ContentTypeMismatch("A fork is of the same content type as its source.")
+        if self.content_type is not None:
+            refuse_other_type(self.content_type, source.content_type)
         if self.ttl is None and self.expires_at is None:
             return Making(source.content_type, source.ttl, source.expires_at, self.close)
         return Making(source.content_type, self.ttl, self.expires_at, self.close)
+
+
+def refuse_other_type(given: str, own: str) -> None:
+    """Raises ContentTypeMismatch where that is not a stream's own type; parameters do not count."""
+    if essence(given) != essence(own):
+        raise ContentTypeMismatch(f"This stream holds {essence(own)}; send that, or make another.")
 
 
 def differs(info: StreamInfo, making: Making, *, closed: bool) -> bool:

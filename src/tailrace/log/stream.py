@@ -24,7 +24,7 @@ from tailrace.errors import (
     TailraceError,
 )
 from tailrace.log.cursor import Condition, Cursor
-from tailrace.log.ledger import Ledger, Said, refuse_other_type
+from tailrace.log.ledger import Ledger
 from tailrace.log.lifecycle import Action, State, after, state_of
 from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Records
@@ -152,22 +152,19 @@ class Stream:
         ending: tuple[EndingKind, str] = (EndingKind.COMPLETED, ""),
         claim: Claim | None = None,
         writer_seq: str = "",
-        content_type: str | None = None,
     ) -> Appended:
         """Append by a client, and perhaps close with ``ending``; returns once durable and shown.
 
-        ``content_type``, ``claim`` and ``writer_seq`` are what a request says in Content-Type, of
-        its producer and in Stream-Seq; checked in this order where given.
+        ``claim`` is what a request says of its producer, ``writer_seq`` its Stream-Seq.
 
-        Raises StreamIsClosed, StreamHasSource, NotFound, ContentTypeMismatch, ProducerFenced,
-        ProducerGap, BadRequest, WriterSeqConflict, TooMany, StoreOverloaded, StoreFull or
+        Raises StreamIsClosed, StreamHasSource, NotFound, ProducerFenced, ProducerGap, BadRequest,
+        WriterSeqConflict, TooMany, StoreOverloaded, StoreFull or
         StoreUnavailable; of the last two, what was to be appended may yet appear.
         """
-        said = Said(claim, writer_seq, content_type)
         if claim is not None or writer_seq:
             await self._ledger.load(self._shared.store, self.generation)
         try:
-            producer = self._refuse_or_know(records, close, said)
+            producer = self._refuse_or_know(records, close, claim, writer_seq)
         except RequestError:
             await self.committed()
             raise
@@ -179,16 +176,16 @@ class Stream:
         await self.committed()
         return Appended(duplicate, producer, self.info.tail)
 
-    def _refuse_or_know(self, records: Records, close: bool, said: Said) -> Producer | None:
+    def _refuse_or_know(
+        self, records: Records, close: bool, claim: Claim | None, writer_seq: str
+    ) -> Producer | None:
         """The state of a producer that has sent this before, or None: it may be appended."""
-        if self.state is State.CLOSED and said.claim is not None:
-            return self._ledger.retry_of_close(said.claim)
+        if self.state is State.CLOSED and claim is not None:
+            return self._ledger.retry_of_close(claim)
         if self.state is State.FED and close:
             raise StreamHasSource("A source fills this stream; stop it in order to close it.")
         after(self.state, Action.CLOSE if close and not records else Action.APPEND)
-        if records and said.content_type is not None:
-            refuse_other_type(said.content_type, self.content_type)
-        return self._ledger.retry(said, self._shared.max_producers)
+        return self._ledger.retry(claim, writer_seq, self._shared.max_producers)
 
     def _write(
         self,

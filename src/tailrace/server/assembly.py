@@ -18,8 +18,9 @@ from tailrace.log.heartbeats import Heartbeats
 from tailrace.log.history import History
 from tailrace.log.machinery import Machinery
 from tailrace.server.access_log import AccessLog
+from tailrace.server.allowance import Allowance
 from tailrace.server.app import Application
-from tailrace.server.services import CHAT, Allowance, Services, StreamRules
+from tailrace.server.services import CHAT, Services, StreamRules
 from tailrace.server.trust import Policy
 from tailrace.sources.relay import RelayLimits
 from tailrace.stores import StoreOptions

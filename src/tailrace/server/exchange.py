@@ -107,19 +107,6 @@ class Exchange:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
-        """``await work``, cancelled as soon as the client leaves, which raises ClientGone."""
-        doing = asyncio.ensure_future(work)
-        leaving = asyncio.ensure_future(self.gone())
-        try:
-            await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                return doing.result()
-            raise ClientGone
-        finally:
-            await end_task(doing)
-            await end_task(leaving)
-
     async def unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
         """``await work``, cancelled as soon as the client leaves, which raises ClientGone.
 

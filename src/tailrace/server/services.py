@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tailrace.contracts import Store, Upstream
-from tailrace.errors import TooMany
 from tailrace.log.catalogue import Catalogue
+from tailrace.server.allowance import Allowance
 from tailrace.sources.relay import RelayLimits
 
 CHAT = "chat/"
@@ -25,25 +25,6 @@ class StreamRules:
     """0: an event stream lasts as long as its stream."""
     shared_caches: bool
     """Whether caches that others use, too, may keep what is read."""
-
-
-class Allowance:
-    """So many of a thing at a time.
-
-    >>> with allowance: ...    # raises TooMany where there is none left
-    """
-
-    def __init__(self, most: int, refusal: str) -> None:
-        self._left = most
-        self._refusal = refusal
-
-    def __enter__(self) -> None:
-        if self._left <= 0:
-            raise TooMany(self._refusal)
-        self._left -= 1
-
-    def __exit__(self, *_: object) -> None:
-        self._left += 1
 
 
 @dataclass(frozen=True, slots=True)

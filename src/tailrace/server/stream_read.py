@@ -16,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from typing import Final
 
 from tailrace.contracts import Headers
-from tailrace.errors import BadRequest, MalformedOffset, NotFound
+from tailrace.errors import BadRequest, MalformedOffset, NotFound, ShuttingDown
 from tailrace.log.catalogue import EARLIEST, LATEST
 from tailrace.log.lifecycle import State
 from tailrace.log.stream import Stream
@@ -82,15 +83,11 @@ async def _catch_up(
     now = query.offset == LATEST
     events = [] if now else await _chunk(stream, place)
     end = events[-1].seq if events else place
-    closed = stream.ending is not None and end >= stream.visible
-    fields = [*_chunk_fields(stream, end), (b"vary", b"Accept")]
-    fields.append(say.caching(stream, services.rules, of_now=now))
-    if not now:
-        tag = etag(stream.generation, place, end, "bytes", closed=closed)
-        fields.append((b"etag", tag))
-        if matches(exchange.header(b"if-none-match") or b"", tag):
-            await exchange.respond(304, [f for f in fields if f[0] != b"content-type"])
-            return
+    fields = _chunk_fields(services, stream, query, place, end)
+    tag = dict(fields).get(b"etag")
+    if tag and matches(exchange.header(b"if-none-match") or b"", tag):
+        await exchange.respond(304, _without_content(fields))
+        return
     await _send(exchange, services, fields, _body(stream, events))
 
 
@@ -117,11 +114,25 @@ async def _send(exchange: Exchange, services: Services, fields: say.Fields, body
             return
 
 
-def _chunk_fields(stream: Stream, end: int) -> say.Fields:
-    fields = [*say.content_fields(stream), say.next_offset(stream, end)]
-    if end >= stream.visible:
+def _chunk_fields(
+    services: Services, stream: Stream, query: ReadQuery, place: int, end: int
+) -> say.Fields:
+    """Of what lies between two places; nothing, where they are the same."""
+    now = query.offset == LATEST
+    fields = [*say.content_fields(stream), say.next_offset(stream, end), (b"vary", b"Accept")]
+    fields.append(say.caching(stream, services.rules, of_now=now))
+    more = end < stream.visible
+    if not more:
         fields += [_UP_TO_DATE, *say.closed_fields(stream)]
+    if not now:
+        # What is said beside the data is part of what may be said again with 304.
+        state = "more" if more else "open" if stream.ending is None else "closed"
+        fields.append((b"etag", etag(stream.generation, place, end, state)))
     return fields
+
+
+def _without_content(fields: say.Fields) -> say.Fields:
+    return [field for field in fields if field[0] != b"content-type"]
 
 
 def _body(stream: Stream, events: list[Event]) -> bytes:
@@ -154,32 +165,21 @@ async def _long_poll(
             await _wait(exchange, stream, place, services.rules.long_poll_timeout)
         events = await _chunk(stream, place)
     end = events[-1].seq if events else min(place, stream.visible)
-    fields = [*_chunk_fields(stream, end), (b"vary", b"Accept")]
-    if (b"stream-closed", b"true") not in fields:
+    fields = _chunk_fields(services, stream, query, place, end)
+    if stream.ending is None or end < stream.visible:
         fields.append((b"stream-cursor", _cursor(query).encode()))
-    if not events:
-        fields = [f for f in fields if f[0] != b"content-type"]
-        await exchange.respond(204, [*fields, say.NO_STORE])
+    if events:
+        await _send(exchange, services, fields, _body(stream, events))
         return
-    now = query.offset == LATEST
-    fields.append(say.caching(stream, services.rules, of_now=now))
-    if not now:
-        closed = stream.ending is not None and end >= stream.visible
-        fields.append((b"etag", etag(stream.generation, place, end, "bytes", closed=closed)))
-    await _send(exchange, services, fields, _body(stream, events))
+    kept = [field for field in fields if field[0] not in (b"cache-control", b"etag")]
+    await exchange.respond(204, [*_without_content(kept), say.NO_STORE])
 
 
-async def _wait(exchange: Exchange, stream: Stream, place: int, timeout: float) -> None:  # noqa: ASYNC109 - how long a poll lasts is what this is about
-    """Until there is news, the time is over, or the server goes away. Raises ClientGone."""
-    news = asyncio.ensure_future(stream.changed(place))
-    leaving = asyncio.ensure_future(exchange.departure.wait())
-    try:
-        await exchange.unless_left(
-            asyncio.wait((news, leaving), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        )
-    finally:
-        for task in (news, leaving):
-            task.cancel()
+async def _wait(exchange: Exchange, stream: Stream, place: int, patience: float) -> None:
+    """Until there is news, ``patience`` is over, or the server goes away. Raises ClientGone."""
+    # The last two are no failure: what there is to say can be said.
+    with suppress(TimeoutError, ShuttingDown):
+        await exchange.unless_gone(asyncio.wait_for(stream.changed(place), patience))
 
 
 def _cursor(query: ReadQuery) -> str:

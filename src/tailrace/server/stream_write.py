@@ -12,7 +12,7 @@ from tailrace.errors import (
     StreamIsClosed,
 )
 from tailrace.log.lifecycle import State
-from tailrace.log.making import Forking, Making, Records
+from tailrace.log.making import Forking, Making, Records, refuse_other_type
 from tailrace.log.producers import Claim
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, EndingKind
@@ -123,10 +123,8 @@ async def post(exchange: Exchange, services: Services) -> None:
         await _stop(exchange, services, stream, close=close and not body)
         return
     try:
-        content_type, records = _checked(exchange, stream, body, close=close)
-        done = await stream.append(
-            records, close=close, claim=claim, writer_seq=writer_seq, content_type=content_type
-        )
+        records = _checked(exchange, stream, body, close=close)
+        done = await stream.append(records, close=close, claim=claim, writer_seq=writer_seq)
     except StreamIsClosed as error:
         await _refuse_closed(exchange, stream, error)
         return
@@ -138,24 +136,26 @@ async def post(exchange: Exchange, services: Services) -> None:
     await exchange.respond(200 if is_new_batch else 204, fields)
 
 
-def _checked(
-    exchange: Exchange, stream: Stream, body: bytes, *, close: bool
-) -> tuple[str | None, Records]:
-    """What is to be appended. A closed stream comes before everything else that is wrong."""
+def _checked(exchange: Exchange, stream: Stream, body: bytes, *, close: bool) -> Records:
+    """What is to be appended.
+
+    Where the stream is closed, that comes before all else that is wrong (5.2, error precedence),
+    so the body is not looked at: it is refused, or a retry of the batch that closed the stream.
+    """
     if not body:
         if not close:
             raise BadRequest("An append needs a body; to close, send Stream-Closed: true.")
-        return None, ()
+        return ()
+    if stream.state is State.CLOSED:
+        return [(DATA, body)]
     given = exchange.header(b"content-type")
     if given is None:
         raise BadRequest("An append needs a Content-Type: that of the stream.")
-    content_type = durable.parse_content_type(given)
-    if stream.state is State.CLOSED or is_json(content_type) is not is_json(stream.content_type):
-        return content_type, [(DATA, body)]  # to be refused for that
+    refuse_other_type(durable.parse_content_type(given), stream.content_type)
     records = _records(body, stream.content_type)
     if not records:
         raise BadRequest("An empty array appends nothing; send at least one message.")
-    return content_type, records
+    return records
 
 
 async def _refuse_closed(exchange: Exchange, stream: Stream, error: RequestError) -> None:

@@ -15,7 +15,8 @@ from typing import Final
 
 from tailrace.contracts import Closing
 from tailrace.model import DATA, Ending, Event, Offset, format_offset
-from tailrace.views.text_units import whole_text
+from tailrace.views.text_units import joined_text, whole_text
+from tailrace.wire.characters import unfinished
 from tailrace.wire.durable import is_text
 from tailrace.wire.media_type import is_json
 from tailrace.wire.sse import encode_comment, encode_retry, encode_tight_event
@@ -41,17 +42,16 @@ class DurableView:
         return 1 if fewest else len(events)
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
-        data = [event.data for event in events if event.type == DATA]
-        if not data:
+        if all(event.type != DATA for event in events):
             return b""
         offset = format_offset(generation, events[-1].seq)
-        return encode_tight_event(self._joined(data), event="data", event_id=offset)
+        return encode_tight_event(self._joined(events), event="data", event_id=offset)
 
-    def _joined(self, data: list[bytes]) -> bytes:
-        if self._is_json:
-            return b"[%b]" % b",".join(data)
-        joined = b"".join(data)
-        return joined if self._is_text else b64encode(joined)
+    def _joined(self, events: Sequence[Event]) -> bytes:
+        if self._is_text:
+            return b"".join(map(_characters, joined_text(events)))
+        data = [event.data for event in events if event.type == DATA]
+        return b"[%b]" % b",".join(data) if self._is_json else b64encode(b"".join(data))
 
     def end(self, generation: str, ending: Ending) -> Closing:  # noqa: ARG002 - see View
         """Nothing more: the last control frame has said that the stream is closed."""
@@ -60,6 +60,15 @@ class DurableView:
     def farewell(self, retry: int) -> Closing:
         """No control frame, so that clients come back."""
         return Closing(encode_retry(retry), whole=False)
+
+
+def _characters(event: Event) -> bytes:
+    """Nothing of what is no data. A character that this event leaves unfinished stays so: what
+    follows it may be in another frame."""
+    if event.type != DATA:
+        return b""
+    data = event.data
+    return data.decode("utf-8", "replace").encode() if unfinished(data) else data
 
 
 class ControlMarker:

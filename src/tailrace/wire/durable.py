@@ -148,9 +148,11 @@ def is_base64(content_type: str) -> bool:
     return not is_text(content_type) and not is_json(content_type)
 
 
-def etag(generation: str, start: int, end: int, view: str, *, closed: bool) -> bytes:
-    """The tag of an answer (10.1): which making, which part of it, in which form, final or not."""
-    return f'"{generation}:{start}:{end}:{view}{":c" if closed else ""}"'.encode()
+def etag(generation: str, start: int, end: int, state: str) -> bytes:
+    """The tag of an answer (10.1): which making, which part of it, and whether more follows it,
+    nothing yet, or nothing for good: a word, since fields of the answer say that, too.
+    """
+    return f'"{generation}:{start}:{end}:{state}"'.encode()
 
 
 def matches(if_none_match: bytes, tag: bytes) -> bool:
