@@ -43,14 +43,13 @@ _FULL: Final = StoreHealth(uncommitted=0, congested=True, failure=_FULL_TEXT, fu
 
 
 class _Stream:
-    __slots__ = ("_info", "deleted", "ending", "events", "producers", "size", "writer_seq")
+    __slots__ = ("_info", "ending", "events", "producers", "size", "writer_seq")
 
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
         self.events: list[Event] = []
         self.size = info.size
         self.ending: Ending | None = info.ending
-        self.deleted = False
         self.producers: dict[str, Producer] = {}
         self.writer_seq = ""
 
@@ -66,6 +65,10 @@ class _Stream:
     def info(self) -> StreamInfo:
         last_seq = self.events[-1].seq if self.events else self._info.last_seq
         return replace(self._info, last_seq=last_seq, size=self.size, ending=self.ending)
+
+    @property
+    def deleted(self) -> bool:
+        return self._info.deleted
 
     @property
     def deadline(self) -> int | None:
@@ -86,7 +89,6 @@ class _Stream:
 
     def hide(self) -> None:
         """It is deleted, and stays for its forks."""
-        self.deleted = True
         self._info = replace(self._info, deleted=True)
 
     @property

@@ -42,7 +42,6 @@ class Tail:
     __slots__ = (
         "_info",
         "bytes",
-        "deleted",
         "ending",
         "events",
         "first_row",
@@ -58,7 +57,6 @@ class Tail:
         self.last_seq = info.last_seq
         self.size = info.size
         self.ending = info.ending
-        self.deleted = info.deleted
         self.segmented = segmented
         """The last event that is in a segment; everything after it is in ``events``."""
         self.events: list[Event] = []
@@ -80,6 +78,10 @@ class Tail:
         return replace(self._info, last_seq=self.last_seq, size=self.size, ending=self.ending)
 
     @property
+    def deleted(self) -> bool:
+        return self._info.deleted
+
+    @property
     def deadline(self) -> int | None:
         return self._info.deadline
 
@@ -93,7 +95,6 @@ class Tail:
 
     def hide(self) -> None:
         """It is deleted, and stays for its forks."""
-        self.deleted = True
         self._info = replace(self._info, deleted=True)
 
     def begin(self, seq: int) -> int:
