@@ -16,6 +16,7 @@ Tailrace: every stream is an append-only log, a reader is only a place in it.
   GET  /v1/models
   GET  /streams?prefix=chat/             the answers that are kept
   GET  /streams/chat/{id}?view=text      one of them, from its start, then live
+  PUT, POST, GET, DELETE /streams/{name} streams of your own (Durable Streams)
   GET  /health
 """
 
