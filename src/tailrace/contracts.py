@@ -36,10 +36,9 @@ class Create:
     ending: Ending | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Add events, numbered on from the stream's last, and perhaps its ending, and what its
-    writers' state becomes: all or nothing.
+    writers' state becomes: all or nothing. A tuple, because one is made for every token.
     """
 
     generation: str
@@ -104,8 +103,7 @@ class Listing(NamedTuple):
     total_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreHealth:
+class StoreHealth(NamedTuple):
     """How the store fares. ``failure`` is empty while writes succeed."""
 
     uncommitted: int

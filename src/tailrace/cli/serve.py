@@ -92,7 +92,7 @@ async def _serve(settings: Settings, environ: Mapping[str, str], listening: sock
             await runner.serve(
                 started.assembly.application,
                 listening,
-                protocol=make_protocol(limits, AccessLog(say)),
+                protocol=make_protocol(limits, AccessLog(say), extends=not settings.plain_asgi),
                 stop=stop,
                 shutdown_timeout=settings.shutdown_timeout,
                 ready=lambda: say("\n".join(started.where_to_look)),

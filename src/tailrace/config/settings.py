@@ -106,6 +106,13 @@ class Settings:
         unset="none",
         in_file=False,
     )
+    plain_asgi: bool = _row(
+        False,
+        kinds.switch(),
+        "Listening",
+        "Write streams through ASGI alone, as under any other server, and not straight to the "
+        "transport: costs more for each event; for comparing, and for finding faults.",
+    )
     shutdown_timeout: float = _row(
         10.0,
         kinds.seconds(0, 3600),

@@ -21,7 +21,7 @@ import logging
 import sys
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tailrace.contracts import Closing, Marker, Sink, View
 from tailrace.errors import NotFound, TailraceError
@@ -47,6 +47,15 @@ class Condition(Enum):
     BLOCKED = auto()
     FETCHING = auto()
     DONE = auto()
+
+
+class Piece(NamedTuple):
+    """What one cursor wrote, for others at the same place in the same view."""
+
+    data: bytes
+    """At most a slice."""
+    last: int
+    """The number of its last event."""
 
 
 class Cursor:
@@ -110,7 +119,16 @@ class Cursor:
             # What was trimmed under a slow reader it is told of when it asks for its place.
             self._finish(whole=retiring)
             return False
-        events = self.stream.read(self.seq, 1 if self._skip else _READ, _COUNT)
+        if self._marker is None and not self._skip:
+            piece = self.stream.piece(self._view.name, self.seq)
+            if piece is not None:
+                self.seq = piece.last
+                return self._write(piece.data) and self._goes_on()
+        return self._advance()
+
+    def _advance(self) -> bool:
+        place = self.seq
+        events = self.stream.read(place, 1 if self._skip else _READ, _COUNT)
         if events is None:
             return self._fetch()
         if not events:
@@ -126,9 +144,20 @@ class Cursor:
             data = self.stream.encode(self._view, events)
         if len(data) <= SLICE and not self._skip:
             self.seq = events[-1].seq
-            data += self._mark()
-            return self._write(data) if data else True
+            if self._marker is not None:
+                data += self._mark()
+            elif data:
+                self.stream.share(self._view.name, place, Piece(data, self.seq))
+            return self._goes_on() if not data else self._write(data) and self._goes_on()
         return self._write_slice(data, events[-1].seq)
+
+    def _goes_on(self) -> bool:
+        """Whether there may be more to write at once; else wait for it, here and now."""
+        stream = self.stream
+        if self.seq < stream.visible or stream.ending is not None or self._marker is not None:
+            return True
+        stream.wait(self)
+        return False
 
     def _whole(self, events: list[Event], *, fewest: bool) -> list[Event]:
         """As many as the view can encode by themselves; none: it waits for what follows."""

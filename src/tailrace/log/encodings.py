@@ -32,14 +32,14 @@ class Encodings:
         """Bytes kept."""
         return self._size
 
-    def encode(self, view: View, generation: str, events: Sequence[Event], *, keep: bool) -> bytes:
-        """``view.encode``, or what it gave before. ``keep``: others will want it too."""
+    def encode(self, view: View, generation: str, events: Sequence[Event]) -> bytes:
+        """``view.encode``, or what it gave before; for what others will want too."""
         key = (generation, view.name, events[0].seq, events[-1].seq)
         kept = self._kept.get(key)
         if kept is not None:
             return kept
         data = view.encode(generation, events)
-        if keep and len(data) <= self._limit:
+        if len(data) <= self._limit:
             self._keep(key, data)
         return data
 

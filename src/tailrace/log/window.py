@@ -72,4 +72,6 @@ class Window:
         """Events after a place, within the limits; None where that place is before the window."""
         if after < self.start:
             return None
+        if after - self.start == len(self._events) - 1:  # as of a reader that keeps up
+            return self._events[-1:]
         return fitting(self._events, after - self.start, size, count)

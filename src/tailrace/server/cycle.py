@@ -19,6 +19,7 @@ from typing import Final
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from tailrace.contracts import SinkOwner
 from tailrace.server.problems import problem
 
 EXTENSION: Final = "tailrace.connection"
@@ -35,10 +36,21 @@ class Cycle(RequestResponseCycle):
     """Bytes of body still to come where the length was announced."""
     _bodyless: bool = False
 
+    reader: SinkOwner | None = None
+    """Who writes the body straight to the transport, and hears when there is room or nobody."""
+
     def lose(self) -> None:
         """Treat the client as gone: nothing more is written, ``receive`` says disconnect."""
         self.disconnected = True
         self.message_event.set()
+        if self.reader is not None:
+            self.reader.lost()
+
+    @property
+    def streams(self) -> bool:
+        """Whether a body without an announced length is under way."""
+        under_way = self.response_started and not self.response_complete
+        return under_way and self._remaining is None and not self._bodyless
 
     async def send(self, message: ASGISendEvent) -> None:
         """ASGI ``send``. Waits while the transport is full; does nothing for a lost client."""
@@ -118,7 +130,7 @@ class Cycle(RequestResponseCycle):
 class Connection:
     """What an application may know and do about the connection its request came on."""
 
-    __slots__ = ("_cycle", "_drop", "peer")
+    __slots__ = ("_chunked", "_cycle", "_drop", "_flow", "_transport", "peer", "written")
 
     def __init__(
         self,
@@ -128,8 +140,41 @@ class Connection:
     ) -> None:
         self._cycle = cycle
         self._drop = drop
+        self._transport = cycle.transport
+        self._flow = cycle.flow
+        self._chunked = False
+        self.written = 0
+        """Bytes of body that ``write`` took."""
         self.peer = peer
         """Address and port, or None on a Unix socket."""
+
+    def stream_to(self, reader: SinkOwner | None) -> None:
+        """From now on ``write`` may be called; ``reader`` hears what becomes of it.
+
+        Only for a body that has begun and whose length was not announced: RuntimeError for any
+        other, those to HEAD and of 204 and 304 among them. The body's end goes through ``send``.
+        None: whoever wrote has stopped.
+        """
+        cycle = self._cycle
+        if reader is not None and not cycle.streams and not cycle.disconnected:
+            raise RuntimeError("only a body of unknown length can be streamed")
+        cycle.reader = reader
+        self._chunked = cycle.chunked_encoding
+        if reader is not None and cycle.disconnected:
+            reader.lost()
+
+    def write(self, data: bytes) -> bool:
+        """Give ``data``, which is not empty, to the transport; False: it has enough for now.
+
+        Bound to its own response, whatever came behind it on the connection. Does nothing for
+        a client that is gone.
+        """
+        transport = self._transport
+        if self._cycle.disconnected or transport.is_closing():  # on which uvloop's write raises
+            return False
+        self.written += len(data)
+        transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        return not self._flow.write_paused
 
     def abort(self) -> None:
         """Close now, so that a chunked body is left without its last chunk.

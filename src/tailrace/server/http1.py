@@ -81,6 +81,8 @@ class Http1Protocol(HttpToolsProtocol):
 
     limits: Limits = Limits()
     log: AccessLog | None = None
+    extends: bool = True
+    """Whether applications are offered the connection, beside plain ASGI."""
     cycle: Cycle | None  # type: ignore[assignment]
 
     def __init__(
@@ -140,6 +142,12 @@ class Http1Protocol(HttpToolsProtocol):
         self._held += data
         if len(self._held) > HELD_HIGH_WATER:
             self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        running = self._running
+        if running is not None and running.reader is not None:
+            running.reader.writable()
 
     def timeout_keep_alive_handler(self) -> None:
         """Called by uvicorn when nothing followed a response for a while."""
@@ -300,8 +308,9 @@ class Http1Protocol(HttpToolsProtocol):
             keep_alive=modern and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        connection: Any = Connection(cycle, self._drop, self.client)
-        self.scope["extensions"] = {EXTENSION: connection}
+        if self.extends:
+            connection: Any = Connection(cycle, self._drop, self.client)
+            self.scope["extensions"] = {EXTENSION: connection}
         return cycle
 
     def _should_upgrade(self) -> bool:
@@ -391,6 +400,12 @@ class Http1Protocol(HttpToolsProtocol):
             self.transport.write_eof()
 
 
-def make_protocol(limits: Limits, log: AccessLog | None = None) -> type[HttpToolsProtocol]:
-    """The class for uvicorn's ``Config(http=…)``. ``log`` gets the requests refused here."""
-    return type("LimitedHttp1Protocol", (Http1Protocol,), {"limits": limits, "log": log})
+def make_protocol(
+    limits: Limits, log: AccessLog | None = None, *, extends: bool = True
+) -> type[HttpToolsProtocol]:
+    """The class for uvicorn's ``Config(http=…)``. ``log`` gets the requests refused here.
+
+    ``extends``: offer applications the connection; else they have plain ASGI and nothing more.
+    """
+    members = {"limits": limits, "log": log, "extends": extends}
+    return type("LimitedHttp1Protocol", (Http1Protocol,), members)

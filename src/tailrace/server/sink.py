@@ -1,7 +1,9 @@
-"""A sink over plain ASGI ``send``: works under any server, at the cost of a task switch a write.
+"""Where a cursor's bytes go: two ways to the same client.
 
-At most one slice waits here while another is on its way through the server; the server's
-``send`` returns once its transport has room, and that is the backpressure.
+`TransportSink` writes to the transport of a connection of ours, by a plain call, and the
+transport's own pause and resume are the backpressure. `AsgiSink` works under any server, at the
+cost of a task switch a write: at most one slice waits in it while another is on its way through
+the server, whose ``send`` returns once its transport has room.
 """
 
 from __future__ import annotations
@@ -10,7 +12,50 @@ import asyncio
 from collections.abc import Callable
 
 from tailrace.contracts import SinkOwner
-from tailrace.server.access_log import Send
+from tailrace.server.access_log import Entry, Send
+from tailrace.server.cycle import Connection
+
+
+class TransportSink:
+    """Takes a cursor's bytes straight to its client's transport."""
+
+    __slots__ = ("_connection", "_done", "_entry", "_owner", "write")
+
+    def __init__(self, connection: Connection, entry: Entry) -> None:
+        self._connection = connection
+        self._entry = entry
+        self._owner: SinkOwner | None = None
+        self._done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        # Called for every delivery, so without a function of ours between.
+        self.write: Callable[[bytes], bool] = connection.write
+
+    def finish(self, whole: bool) -> None:
+        """End after what was written."""
+        if not self._done.done():
+            self._done.set_result(whole)
+
+    def writable(self) -> None:
+        """The transport has room again."""
+        if self._owner is not None:
+            self._owner.writable()
+
+    def lost(self) -> None:
+        """The client is gone, or was dropped by us."""
+        self._entry.left = not self._entry.aborted
+        if self._owner is not None:
+            self._owner.lost()
+        self.finish(whole=False)
+
+    async def run(self, owner: SinkOwner) -> bool:
+        """Let ``owner`` write until the end; return whether the body is to end cleanly."""
+        self._owner = owner
+        self._connection.stream_to(self)
+        try:
+            return await self._done
+        finally:
+            self._connection.stream_to(None)
+            self._entry.size += self._connection.written
+            self._owner = None
 
 
 class AsgiSink:

@@ -10,7 +10,7 @@ from tailrace.log.catalogue import Catalogue
 from tailrace.log.cursor import Cursor
 from tailrace.log.stream import Stream
 from tailrace.server.exchange import Exchange, end_task
-from tailrace.server.sink import AsgiSink
+from tailrace.server.sink import AsgiSink, TransportSink
 
 _EVENTS: Final = b"text/event-stream"
 # What keeps caches and proxies from holding back, storing or compressing what should flow.
@@ -34,18 +34,19 @@ async def view_stream(
 
     ``lifetime``: seconds after which the body ends, for the client to ask for the rest; 0: none.
     """
-    sink = AsgiSink(exchange.send, exchange.break_off)
+    sink: TransportSink | AsgiSink
+    if exchange.connection is not None:
+        sink = TransportSink(exchange.connection, exchange.entry)
+    else:
+        sink = AsgiSink(exchange.send, exchange.break_off)
     cursor = catalogue.follow(stream, view, sink, seq, marker)
     retiring = asyncio.get_running_loop().call_later(lifetime, cursor.retire) if lifetime else None
-    leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
     try:
-        stream.attach(cursor)
-        whole = await sink.run(cursor)
+        whole = await _follow(exchange, stream, cursor, sink)
     finally:
         if retiring is not None:
             retiring.cancel()
         cursor.lost()
-        await end_task(leaving)
     if exchange.entry.left or exchange.entry.aborted:
         return
     # An event stream says by itself how it ended, or nothing, and then EventSource comes back. To
@@ -54,6 +55,20 @@ async def view_stream(
         await exchange.write(b"", more=False)
     else:
         exchange.abort()
+
+
+async def _follow(
+    exchange: Exchange, stream: Stream, cursor: Cursor, sink: TransportSink | AsgiSink
+) -> bool:
+    """Whether the body is to end cleanly."""
+    stream.attach(cursor)
+    if isinstance(sink, TransportSink):
+        return await sink.run(cursor)
+    leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
+    try:
+        return await sink.run(cursor)
+    finally:
+        await end_task(leaving)
 
 
 async def _watch(exchange: Exchange, cursor: Cursor, sink: AsgiSink) -> None:

@@ -120,8 +120,16 @@ class Relay:
 
     def data(self, chunk: bytes) -> None:
         """The next bytes of the upstream's body."""
-        if self._stream.source is self:
+        stream = self._stream
+        if stream.source is not self:
+            return
+        only = self._parser.take_chunk(chunk)
+        if only is None:
             self._take(self._parser.feed(chunk))
+            return
+        stream.feed([(DATA, only)])
+        if self._pausing is None and stream.congested:
+            self._pausing = self._loop.create_task(self._pause())
 
     def end(self, how: BodyEnd) -> None:
         """The upstream's body has ended."""

@@ -25,7 +25,7 @@ from tailrace.contracts import (
 )
 from tailrace.errors import NotFound, StoreFull, StreamIsClosed
 from tailrace.model import Ending, Event, Producer, StreamInfo
-from tailrace.stores.batch import weight
+from tailrace.stores.batch import EVENT_OVERHEAD, weight
 from tailrace.stores.forks import Forks
 from tailrace.stores.segments import take
 
@@ -43,10 +43,11 @@ _FULL: Final = StoreHealth(uncommitted=0, congested=True, failure=_FULL_TEXT, fu
 
 
 class _Stream:
-    __slots__ = ("_info", "ending", "events", "producers", "size", "writer_seq")
+    __slots__ = ("_info", "deleted", "ending", "events", "producers", "size", "writer_seq")
 
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
+        self.deleted = info.deleted
         self.events: list[Event] = []
         self.size = info.size
         self.ending: Ending | None = info.ending
@@ -65,10 +66,6 @@ class _Stream:
     def info(self) -> StreamInfo:
         last_seq = self.events[-1].seq if self.events else self._info.last_seq
         return replace(self._info, last_seq=last_seq, size=self.size, ending=self.ending)
-
-    @property
-    def deleted(self) -> bool:
-        return self._info.deleted
 
     @property
     def deadline(self) -> int | None:
@@ -90,6 +87,7 @@ class _Stream:
     def hide(self) -> None:
         """It is deleted, and stays for its forks."""
         self._info = replace(self._info, deleted=True)
+        self.deleted = True
 
     @property
     def weight(self) -> int:
@@ -153,16 +151,17 @@ class MemoryStore:
         self._append(Append(info.generation, change.events, change.ending))
 
     def _append(self, change: Append) -> None:
-        stream = self._find(change.generation)
-        if stream.deleted:
+        stream = self._streams.get(change.generation)
+        if stream is None or stream.deleted:
             raise NotFound("There is no such stream to append to.")
         if stream.ending is not None:
             raise StreamIsClosed("The stream is closed.")
         events = change.events
+        size = sum([len(event.data) for event in events])
         stream.events.extend(events)
-        stream.size += sum([len(event.data) for event in events])
+        stream.size += size
         stream.ending = change.ending
-        self._used += weight(events)
+        self._used += size + EVENT_OVERHEAD * len(events)
         if change.producer is not None:
             if change.producer.id not in stream.producers:
                 self._used += PRODUCER_OVERHEAD

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from tailrace.contracts import Closing
 from tailrace.model import DATA, Ending, Event
-from tailrace.wire.chat import delta_text
+from tailrace.wire.chat import Mould, delta_text
 from tailrace.wire.media_type import essence, is_json
 
 
@@ -24,12 +25,16 @@ class TextView:
 
     def __init__(self, content_type: str) -> None:
         self.media_type: Final = _media_type(content_type)
-        self._text: Final[Callable[[bytes], bytes]] = delta_text if is_json(content_type) else bytes
+        self._text: Final[Callable[[bytes], bytes]] = (
+            partial(delta_text, mould=Mould()) if is_json(content_type) else bytes
+        )
 
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
         return 1 if fewest else len(events)
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
+        if len(events) == 1 and events[0].type == DATA:
+            return self._text(events[0].data)
         data: Iterable[bytes] = (event.data for event in events if event.type == DATA)
         return b"".join(map(self._text, data))
 
