@@ -222,6 +222,11 @@ class View(Protocol):
         """What may be sent between any two encodings; empty where a view has no room for it."""
         ...
 
+    @property
+    def eventwise(self) -> bool:
+        """Whether an encoding may stop after any event; ``whole`` need not be asked then."""
+        ...
+
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
         """How many of these consecutive events may be encoded, so that the next encoding can
         begin after them: as many as possible, or with ``fewest`` as few as possible.

@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 # and one of these; less would cost more calls per megabyte (32 KiB: 32 of them).
 SLICE: Final = 32 * 1024
 # Data bytes and events read for one encoding: with ids and framing they make about one slice.
-_READ: Final = 24 * 1024
-_COUNT: Final = 256
+READ: Final = 24 * 1024
+COUNT: Final = 256
 
 
 class Condition(Enum):
@@ -50,10 +50,10 @@ class Condition(Enum):
 
 
 class Piece(NamedTuple):
-    """What one cursor wrote, for others at the same place in the same view."""
+    """What follows a place, in a view: the same for all cursors that stand there."""
 
     data: bytes
-    """At most a slice."""
+    """At most a slice, and not empty."""
     last: int
     """The number of its last event."""
 
@@ -63,7 +63,7 @@ class Cursor:
 
     __slots__ = (
         "_clock", "_fetched", "_marked", "_marker", "_on_done", "_patience", "_period",
-        "_retiring", "_sink", "_skip", "_view", "_written_at", "blocked_since", "condition",
+        "_plain", "_retiring", "_sink", "_skip", "_view", "_written_at", "blocked_since", "condition",
         "seq", "stream",
     )  # fmt: skip
 
@@ -96,6 +96,8 @@ class Cursor:
         self._marker = marker
         self._retiring = False
         self._marked: tuple[int, bool, bool] | None = None
+        self._plain = view.eventwise and marker is None
+        """What it is to be given depends on its place and its view alone."""
         self._fetched = -1
         """The place from which the store was read because a unit went past what was at hand."""
 
@@ -105,6 +107,21 @@ class Cursor:
         True: there may be more to write at once.
         """
         try:
+            # The way of nearly every event first, without a call more than it takes: a reader
+            # that keeps up, of a view that may stop anywhere, and whom nothing else concerns.
+            stream = self.stream
+            if self._plain and self.condition is Condition.IDLE and not self._skip:
+                piece = stream.next_piece(self._view, self.seq)
+                if piece is not None:
+                    self.seq = piece.last
+                    self._written_at = self._clock()
+                    if not self._sink.write(piece.data):
+                        self._block()
+                        return False
+                    if piece.last < stream.visible or stream.ending is not None:
+                        return True
+                    stream.wait(self)
+                    return False
             return self._pump()
         except Exception:
             logger.exception("a cursor failed and was detached")
@@ -119,16 +136,7 @@ class Cursor:
             # What was trimmed under a slow reader it is told of when it asks for its place.
             self._finish(whole=retiring)
             return False
-        if self._marker is None and not self._skip:
-            piece = self.stream.piece(self._view.name, self.seq)
-            if piece is not None:
-                self.seq = piece.last
-                return self._write(piece.data) and self._goes_on()
-        return self._advance()
-
-    def _advance(self) -> bool:
-        place = self.seq
-        events = self.stream.read(place, 1 if self._skip else _READ, _COUNT)
+        events = self.stream.read(self.seq, 1 if self._skip else READ, COUNT)
         if events is None:
             return self._fetch()
         if not events:
@@ -144,24 +152,15 @@ class Cursor:
             data = self.stream.encode(self._view, events)
         if len(data) <= SLICE and not self._skip:
             self.seq = events[-1].seq
-            if self._marker is not None:
-                data += self._mark()
-            elif data:
-                self.stream.share(self._view.name, place, Piece(data, self.seq))
-            return self._goes_on() if not data else self._write(data) and self._goes_on()
+            data += self._mark()
+            return self._write(data) if data else True
         return self._write_slice(data, events[-1].seq)
-
-    def _goes_on(self) -> bool:
-        """Whether there may be more to write at once; else wait for it, here and now."""
-        stream = self.stream
-        if self.seq < stream.visible or stream.ending is not None or self._marker is not None:
-            return True
-        stream.wait(self)
-        return False
 
     def _whole(self, events: list[Event], *, fewest: bool) -> list[Event]:
         """As many as the view can encode by themselves; none: it waits for what follows."""
         view, stream = self._view, self.stream
+        if view.eventwise:
+            return events[:1] if fewest else events
         count = view.whole(events, fewest=fewest, last=stream.is_last(events[-1].seq))
         while not count:
             more = stream.read(self.seq, sys.maxsize, len(events) + 1)
@@ -213,10 +212,13 @@ class Cursor:
         self._written_at = self._clock()
         if self._sink.write(data):
             return True
+        self._block()
+        return False
+
+    def _block(self) -> None:
         if self.condition is Condition.IDLE:  # the sink may have called lost() meanwhile
             self.condition = Condition.BLOCKED
             self.blocked_since = self._written_at
-        return False
 
     def _at_end(self) -> None:
         ending = self.stream.ending
@@ -290,6 +292,7 @@ class Cursor:
 
     def retire(self) -> None:
         """End the body after what was written, for the reader to come back for the rest."""
+        self._plain = False
         if self._skip:
             self._retiring = True
         elif self.condition is not Condition.DONE:

@@ -24,7 +24,7 @@ from tailrace.errors import (
     StreamHasSource,
     TailraceError,
 )
-from tailrace.log.cursor import Condition, Cursor, Piece
+from tailrace.log.cursor import COUNT, READ, SLICE, Condition, Cursor, Piece
 from tailrace.log.ledger import Ledger
 from tailrace.log.lifecycle import Action, State, after, state_of
 from tailrace.log.machinery import Machinery, refuse_if_unwell
@@ -44,6 +44,7 @@ _COUNT: Final = 16 * 1024
 _PIECES: Final = 8
 # What Event(…) calls, without the Python function around it: 0.1 instead of 0.25 µs a token.
 _make_event: Final[Callable[[tuple[int, int, str, bytes]], Event]] = partial(tuple.__new__, Event)
+_make_piece: Final[Callable[[tuple[bytes, int]], Piece]] = partial(tuple.__new__, Piece)
 
 
 class Appended(NamedTuple):
@@ -74,7 +75,10 @@ class Stream:
         self._shared = shared
         self._base = info
         self._last_seq = info.last_seq
-        self._visible = info.last_seq
+        self.visible = info.last_seq
+        """The number of the last event that readers may see."""
+        self.trimmed = info.trimmed
+        """Events up to this number are no longer kept."""
         self._size = info.size
         self._window = Window(info.last_seq, shared.window)
         self._cursors: dict[Cursor, None] = {}
@@ -92,17 +96,7 @@ class Stream:
     @property
     def info(self) -> StreamInfo:
         """The stream as it stands, as far as readers may see it."""
-        return replace(self._base, last_seq=self._visible, size=self._size, ending=self.ending)
-
-    @property
-    def visible(self) -> int:
-        """The number of the last event that readers may see."""
-        return self._visible
-
-    @property
-    def trimmed(self) -> int:
-        """Events up to this number are no longer kept."""
-        return self._base.trimmed
+        return replace(self._base, last_seq=self.visible, size=self._size, ending=self.ending)
 
     @property
     def cursors(self) -> Iterable[Cursor]:
@@ -130,7 +124,8 @@ class Stream:
 
     def trim(self, seq: int) -> None:
         """The store keeps no events up to ``seq`` any more."""
-        self._base = replace(self._base, trimmed=max(seq, self._base.trimmed))
+        self.trimmed = max(seq, self.trimmed)
+        self._base = replace(self._base, trimmed=self.trimmed)
         self._ring()
 
     # --- writing --------------------------------------------------------------------------
@@ -142,10 +137,10 @@ class Stream:
         """
         if self.state is not State.FED:  # which this leaves as it is
             self.state = after(self.state, Action.FEED)
-        events = self._make(records)
+        events, size = self._make(records)
         self._number = self._shared.store.write(Append(self.generation, events))
-        self._visible = self._last_seq
-        self._size += sum([len(event.data) for event in events])
+        self.visible = self._last_seq
+        self._size += size
         self._ring()
 
     def end(self, kind: EndingKind, reason: str = "") -> None:
@@ -208,7 +203,7 @@ class Stream:
     ) -> None:
         """Give it to the store; it is shown when it is durable."""
         refuse_if_unwell(self._shared.store)
-        events = self._make(records)
+        events, size = self._make(records)
         ending = None
         if end is not None:
             ending = Ending(end[0], end[1], self._last_seq + 1, self._shared.wall())
@@ -216,7 +211,7 @@ class Stream:
         change = Append(self.generation, events, ending, producer, writer_seq)
         self._number = self._shared.store.write(change)
         self._ledger.enter(producer, writer_seq)
-        last, size = self._last_seq, sum([len(event.data) for event in events])
+        last = self._last_seq
         self._shared.commits.expect(self._number, lambda: self._show(last, size, ending))
 
     @property
@@ -231,18 +226,21 @@ class Stream:
         """
         await self._shared.commits.durable(self._number)
 
-    def _make(self, records: Records) -> list[Event]:
+    def _make(self, records: Records) -> tuple[list[Event], int]:
+        """Number them and put them into the window; the events, and their bytes of data."""
         now = self._shared.wall()
         events = []
+        seq, size = self._last_seq, 0
         for kind, data in records:
-            self._last_seq += 1
-            event = _make_event((self._last_seq, now, kind, data))
-            events.append(event)
-            self._window.add(event)
-        return events
+            seq += 1
+            size += len(data)
+            events.append(_make_event((seq, now, kind, data)))
+        self._last_seq = seq
+        self._window.extend(events, size)
+        return events, size
 
     def _show(self, last: int, size: int, ending: Ending | None) -> None:
-        self._visible = max(self._visible, last)
+        self.visible = max(self.visible, last)
         self._size += size
         self.ending = self.ending or ending
         self._ring()
@@ -277,7 +275,7 @@ class Stream:
 
         Never past the end of an ancestor's part: the next read goes on in the next.
         """
-        if place >= self._visible or self.state is State.GONE:
+        if place >= self.visible or self.state is State.GONE:
             return []
         base = self._base
         if place < base.trimmed:
@@ -286,7 +284,7 @@ class Stream:
             generation, stop = self._part(place)
             room = min(count, stop - place)
             return self._shared.history.read(generation, place, size, room)
-        room = min(count, self._visible - place)
+        room = min(count, self.visible - place)
         events = self._window.read(place, size, room)
         if events is None:
             events = self._shared.history.read(self.generation, place, size, room)
@@ -294,7 +292,7 @@ class Stream:
 
     def is_last(self, seq: int) -> bool:
         """Whether nothing will ever follow event ``seq`` in what is encoded together with it."""
-        if self.ending is not None and seq >= self._visible:
+        if self.ending is not None and seq >= self.visible:
             return True
         ancestry = self._base.ancestry
         return bool(ancestry) and any(ancestor.seq == seq for ancestor in ancestry)
@@ -304,7 +302,7 @@ class Stream:
         for ancestor in self._base.ancestry:
             if place < ancestor.seq:
                 return ancestor.generation, ancestor.seq
-        return self.generation, self._visible
+        return self.generation, self.visible
 
     def fetch(self, place: int, cursor: Cursor | _Fetch) -> None:
         """Have what comes after ``place`` read from the store."""
@@ -332,7 +330,7 @@ class Stream:
 
     async def changed(self, place: int) -> None:
         """Wait until there is something after ``place``, or the stream has ended, or is gone."""
-        while place >= self._visible and self.ending is None and self.state is not State.GONE:
+        while place >= self.visible and self.ending is None and self.state is not State.GONE:
             waiter = asyncio.get_running_loop().create_future()
             self._watchers.add(waiter)
             try:
@@ -350,14 +348,27 @@ class Stream:
             return view.encode(generation, events)
         return self._shared.encodings.encode(view, generation, events)
 
-    def piece(self, view: str, place: int) -> Piece | None:
-        """What was last encoded in this view from ``place`` on, since the stream changed."""
-        return self._pieces.get((view, place)) if self._pieces else None
+    def next_piece(self, view: View, place: int) -> Piece | None:
+        """What follows ``place`` in an eventwise view, if it is in the window and one slice.
 
-    def share(self, view: str, place: int, piece: Piece) -> None:
-        """Others may write this, too, where there are others."""
+        None where there is more to it: nothing, something to be fetched, or to be cut.
+        """
+        if self._pieces:
+            piece = self._pieces.get((view.name, place))
+            if piece is not None:
+                return piece
+        if place >= self.visible or place < self.trimmed or self.state is State.GONE:
+            return None
+        events = self._window.read(place, READ, min(COUNT, self.visible - place))
+        if events is None:
+            return None
+        data = view.encode(self.generation, events)
+        if not 0 < len(data) <= SLICE:
+            return None
+        piece = _make_piece((data, events[-1].seq))
         if len(self._cursors) > 1 and len(self._pieces) < _PIECES:
-            self._pieces[view, place] = piece
+            self._pieces[view.name, place] = piece
+        return piece
 
     def wait(self, cursor: Cursor) -> None:
         """Pump ``cursor`` at the next ring."""

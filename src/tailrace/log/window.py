@@ -43,10 +43,10 @@ class Window:
         """Bytes held, overhead included."""
         return self._size
 
-    def add(self, event: Event) -> None:
-        """Take the next event; forget the oldest half when there is too much."""
-        self._events.append(event)
-        self._size += len(event.data) + _OVERHEAD
+    def extend(self, events: Sequence[Event], size: int) -> None:
+        """Take the next events, ``size`` bytes of data; forget the oldest when it is too much."""
+        self._events.extend(events)
+        self._size += size + _OVERHEAD * len(events)
         if self._size > self._limit:
             self._trim()
 

@@ -125,8 +125,20 @@ class Exchange:
     def received(self, data: bytes) -> None:
         parser = self._parser
         body = parser.feed(data)
-        if body and self._flows and not (parser.complete or parser.failure):
-            self._hand_on(body)
+        receiver = self._receiver
+        if (
+            body
+            and receiver is not None
+            and not (parser.complete or parser.failure)
+            and not (self._held or self._paused or self._handing_over or self._over)
+        ):
+            # The way of nearly every piece: nothing is held, nothing ends. As _hand_over does.
+            self._heard_at = self._loop.time()
+            self._handing_over = True
+            try:
+                receiver.data(body)
+            finally:
+                self._handing_over = False
             return
         if body:
             self._held = self._held + body if self._held else body
@@ -141,23 +153,6 @@ class Exchange:
             self._head_came.set_result(None)
             if self._outcome is None:
                 self._connection.pause()
-
-    @property
-    def _flows(self) -> bool:
-        """Whether the receiver has all that came before and takes what comes."""
-        return self._receiver is not None and not (
-            self._paused or self._held or self._handing_over or self._over
-        )
-
-    def _hand_on(self, body: bytes) -> None:
-        """The way of nearly every piece: nothing is held, nothing ends."""
-        assert self._receiver is not None  # noqa: S101 - else nothing flows
-        self._heard_at = self._loop.time()
-        self._handing_over = True
-        try:
-            self._receiver.data(body)
-        finally:
-            self._handing_over = False
 
     def lost(self, clean: bool) -> None:
         if clean and self._parser.ends_with_connection:

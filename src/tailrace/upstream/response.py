@@ -63,7 +63,8 @@ class ResponseParser:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._refuse()
-        body = self._taken()
+        parts = self._body
+        body = parts.pop() if len(parts) == 1 and not self.complete else self._taken()
         if body:
             self._barren = 0
         elif self._barren > MAX_HEAD and not self.complete:

@@ -34,6 +34,7 @@ class DurableView:
 
     def __init__(self, content_type: str) -> None:
         self._is_text: Final = is_text(content_type)
+        self.eventwise: Final = not self._is_text
         self._is_json: Final = is_json(content_type)
 
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:

@@ -24,6 +24,7 @@ class NdjsonView:
     """
 
     name: Final = "ndjson"
+    eventwise: Final = True
     media_type: Final = b"application/x-ndjson"
     # Readers of this format skip empty lines.
     heartbeat: Final = b"\n"

@@ -36,6 +36,7 @@ class OpenaiView:
     """Each ``data`` event byte for byte in a block of its own; other events do not show."""
 
     name: Final = "openai"
+    eventwise: Final = True
     media_type: Final = b"text/event-stream"
     heartbeat: Final = encode_comment("ping")
 
@@ -43,7 +44,8 @@ class OpenaiView:
         return 1 if fewest else len(events)
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
-        return b"".join(_block(event.data) for event in events if event.type == DATA)
+        # A list, not a generator: it is one frame less, and most have one entry.
+        return b"".join([_block(event.data) for event in events if event.type == DATA])
 
     def end(self, generation: str, ending: Ending) -> Closing:
         """``[DONE]`` for a whole answer, else an error. Either way nothing is left to come."""

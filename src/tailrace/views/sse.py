@@ -30,6 +30,7 @@ class SseView:
 
     def __init__(self, content_type: str) -> None:
         self._is_text: Final = is_text(content_type)
+        self.eventwise: Final = not self._is_text
         self._is_base64: Final = is_base64(content_type)
 
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Final
 
 from tailrace.contracts import Closing
 from tailrace.model import DATA, Ending, Event
-from tailrace.wire.chat import Mould, delta_text
+from tailrace.wire.chat import DeltaText
 from tailrace.wire.media_type import essence, is_json
 
 
@@ -21,13 +20,12 @@ class TextView:
     """
 
     name: Final = "text"
+    eventwise: Final = True
     heartbeat: Final = b""
 
     def __init__(self, content_type: str) -> None:
         self.media_type: Final = _media_type(content_type)
-        self._text: Final[Callable[[bytes], bytes]] = (
-            partial(delta_text, mould=Mould()) if is_json(content_type) else bytes
-        )
+        self._text: Final[Callable[[bytes], bytes]] = DeltaText() if is_json(content_type) else bytes
 
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
         return 1 if fewest else len(events)

@@ -69,8 +69,10 @@ _ORDINARY_CHOICE: Final = _object_with(b"delta", _object_with(b"content", _ORDIN
 _ORDINARY: Final = re.compile(_object_with(b"choices", rb"\[" + _ORDINARY_CHOICE + rb"\]"))
 # Twenty times the usual: a longer chunk is none of those, and the pattern's memory is bounded.
 _ORDINARY_LIMIT: Final = 4096
-# What may stand in the place of an ordinary chunk's text and leave it an ordinary chunk.
+# What may stand in the place of an ordinary chunk's text, and leave it an ordinary chunk; and
+# what leaves it a CHUNK: line ends and quotes are in every tenth token.
 _ORDINARY_TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*+')
+_ESCAPED_TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f]*+)*')
 # A sentence for an ending's reason or a log line, not a page of HTML.
 _MESSAGE_LIMIT: Final = 300
 # {"error": {"message": "…"}} is what everybody sends; one more level for those who wrap it.
@@ -87,6 +89,11 @@ class RecordKind(Enum):
     TOO_LARGE = "too_large"
 
 
+# Around the data of a block of one line.
+_BEFORE: Final = b"data: "
+_BEHIND: Final = b"\n\n"
+
+
 class Record(NamedTuple):
     """One block of the stream, understood."""
 
@@ -99,23 +106,26 @@ class Mould:
     """The chunks of one answer differ in their text alone: what one of them has around it.
 
     To compare with the last one's surroundings proves of a chunk what the whole pattern would
-    prove, at a quarter of its cost; and every token of an answer comes through here, once when
+    prove, at a third of its cost; and every token of an answer comes through here, once when
     it is read and once for each view that shows text.
     """
 
-    __slots__ = ("_head", "_least", "_tail")
+    __slots__ = ("head", "least", "tail")
 
     def __init__(self) -> None:
-        self._head = b""
-        self._tail = b""
-        self._least = sys.maxsize  # no chunk is as long: nothing fits before the first was seen
+        self.head = b""
+        self.tail = b""
+        self.least = sys.maxsize
+        """Bytes of head and tail; before the first was seen nothing is as long."""
 
     def text(self, chunk: bytes) -> bytes | None:
-        """The bytes of an ordinary chunk's text, which need not be UTF-8; None for any other."""
+        """The bytes of an ordinary chunk's text, which need not be UTF-8; None for any other.
+
+        Around it there is ASCII alone.
+        """
         size = len(chunk)
-        head, tail = self._head, self._tail
-        if size >= self._least and chunk.startswith(head) and chunk.endswith(tail):
-            begin, end = len(head), size - len(tail)
+        if size >= self.least and chunk.startswith(self.head) and chunk.endswith(self.tail):
+            begin, end = len(self.head), size - len(self.tail)
             if _ORDINARY_TEXT.fullmatch(chunk, begin, end):
                 return chunk[begin:end]
         return self._learn(chunk)
@@ -127,8 +137,8 @@ class Mould:
         begin, end = match.span(1)
         if begin < 0:  # null
             return b""
-        self._head, self._tail = chunk[:begin], chunk[end:]
-        self._least = len(self._head) + len(self._tail)
+        self.head, self.tail = chunk[:begin], chunk[end:]
+        self.least = begin + len(self.tail)
         return match[1]
 
 
@@ -140,25 +150,55 @@ class ChatParser:
 
     def __init__(self, max_event: int) -> None:
         self._events = sse.Parser(max_event)
-        self._mould = Mould()
+        self._max_event = max_event
         self._over = False
+        self._inner = Mould()
+        self._mould = Mould()
+        """Of whole pieces: a chunk's with the block around it."""
 
     def take_chunk(self, piece: bytes) -> bytes | None:
-        """The data of ``piece``, if it is one ordinary CHUNK and nothing else.
+        """The data of ``piece``, if it is one block with one CHUNK and nothing else.
 
-        None: nothing was taken, and ``feed`` will say what it is.
+        That is how nearly all of an answer comes. None: it has to be fed. It is recognized by
+        what an earlier one looked like; there are no line ends but the block's own, since there
+        were none then and none can be in a text.
         """
-        data = None if self._over else self._events.only_data(piece)
-        return None if data is None or self._mould.text(data) is None else data
+        mould = self._mould
+        size = len(piece)
+        if mould.least <= size <= self._max_event and (
+            piece.startswith(mould.head)
+            and piece.endswith(mould.tail)
+            and _ESCAPED_TEXT.fullmatch(piece, len(mould.head), size - len(mould.tail))
+        ):
+            return piece[len(_BEFORE) : -len(_BEHIND)]
+        return None
+
+    def _look_at(self, piece: bytes, records: list[Record]) -> None:
+        """Have ``take_chunk`` recognize what looks like ``piece``, which gave these records.
+
+        Not after one that ends within a block: what comes next would be something else.
+        """
+        inner, mould = self._inner, self._mould
+        if self._over or not self._events.between:
+            mould.least = sys.maxsize
+            return
+        data = records[0].data if len(records) == 1 else b""
+        if piece == _BEFORE + data + _BEHIND:
+            inner.text(data)
+        if inner.least < sys.maxsize:
+            mould.head, mould.tail = _BEFORE + inner.head, inner.tail + _BEHIND
+            mould.least = len(mould.head) + len(mould.tail)
 
     def feed(self, chunk: bytes) -> list[Record]:
         """The records that ``chunk`` completes; none after DONE or TOO_LARGE."""
         if self._over:
             return []
         try:
-            return self._understand(self._events.feed(chunk))
+            records = self._understand(self._events.feed(chunk))
         except sse.EventTooLarge as error:
             return self._give_up(error)
+        self._look_at(chunk, records)
+        return records
 
     def finish(self, complete: bool) -> list[Record]:
         """The body has ended; ``complete`` says whether as the sender meant it to.
@@ -252,14 +292,23 @@ class _TypeMismatch(Exception):
     """Go could not have stored this value where it belongs."""
 
 
-def delta_text(chunk: bytes, mould: Mould | None = None) -> bytes:
-    """The text of all choices of ``chunk``, in UTF-8; empty where Go would skip the chunk.
+class DeltaText:
+    """`delta_text` for the chunks of one answer, of which it remembers what they look like."""
 
-    ``mould`` is for the chunks of one answer, and only makes it quicker.
-    """
-    ordinary = (mould or Mould()).text(chunk)
-    if ordinary is not None and (chunk.isascii() or _is_utf8(chunk)):
-        return ordinary
+    __slots__ = ("_mould",)
+
+    def __init__(self) -> None:
+        self._mould = Mould()
+
+    def __call__(self, chunk: bytes) -> bytes:
+        ordinary = self._mould.text(chunk)
+        if ordinary is not None and (ordinary.isascii() or _is_utf8(ordinary)):
+            return ordinary
+        return delta_text(chunk)
+
+
+def delta_text(chunk: bytes) -> bytes:
+    """The text of all choices of ``chunk``, in UTF-8; empty where Go would skip the chunk."""
     try:
         text = "".join(_decode_chunk(strict_json.loads(chunk)))
     except (NotJson, _TypeMismatch):
