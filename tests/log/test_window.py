@@ -13,9 +13,13 @@ def event(seq: int, size: int = 1) -> Event:
     return Event(seq, 0, DATA, b"x" * size)
 
 
+def add(window: Window, added: Event) -> None:
+    window.extend([added], len(added.data))
+
+
 def test_a_place_before_the_window_has_to_be_read_elsewhere() -> None:
     window = Window(10, 1000)
-    window.add(event(11))
+    add(window, event(11))
     assert window.read(9, 100, 100) is None
     assert window.read(10, 100, 100) == [event(11)]
     assert window.read(11, 100, 100) == []
@@ -23,8 +27,8 @@ def test_a_place_before_the_window_has_to_be_read_elsewhere() -> None:
 
 def test_the_newest_event_stays_whatever_its_size() -> None:
     window = Window(0, 100)
-    window.add(event(1))
-    window.add(event(2, 10_000))
+    add(window, event(1))
+    add(window, event(2, 10_000))
     assert window.read(1, 1, 1) == [event(2, 10_000)]
 
 
@@ -38,7 +42,7 @@ def test_what_is_held_is_always_a_consecutive_tail_within_the_limit(
 ) -> None:
     window = Window(0, limit)
     for index, size in enumerate(sizes, start=1):
-        window.add(event(index, size))
+        add(window, event(index, size))
         held = window.read(window.start, 10**9, 10**9)
         assert held is not None
         assert [e.seq for e in held] == list(range(window.start + 1, index + 1))

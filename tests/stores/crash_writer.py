@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from dataclasses import replace
 
 from tailrace.contracts import Delete
 from tailrace.model import EndingKind, Event, Producer
@@ -43,7 +42,7 @@ async def main(path: str, run: str, seed: int) -> None:
                 )
                 events: list[Event] = list(append.events)
                 seq = events[-1].seq
-                signed = replace(append, producer=Producer("w", 0, seq))
+                signed = append._replace(producer=Producer("w", 0, seq))
                 await store.committed(store.write(signed))
                 print("a", name, seq, flush=True)
             if dice.random() < 0.7:

@@ -52,8 +52,8 @@ def test_what_a_failed_commit_held_is_joined_with_what_came_after_it(
     generation = source.info.generation
     fork = maker.born(maker.fork("fork", made(source), 3), b"4")
     brief = maker.fork("brief", made(source), 3)
-    signed = replace(maker.append(generation, b"5"), producer=Producer("p", 0, 9), writer_seq="1")
-    again = replace(maker.append(generation), producer=Producer("p", 1, 0), writer_seq="2")
+    signed = maker.append(generation, b"5")._replace(producer=Producer("p", 0, 9), writer_seq="1")
+    again = maker.append(generation)._replace(producer=Producer("p", 1, 0), writer_seq="2")
 
     async def check(store: SqliteStore) -> None:
         expected = replace(made(source).grown(1, 1), trimmed=2, deadline=30, deleted=True)
@@ -128,7 +128,7 @@ def test_writers_of_a_stream_that_is_gone_before_its_commit_leave_no_row(tmp_pat
         create = maker.create("s")
         generation = create.info.generation
         store.write(create)
-        store.write(replace(maker.append(generation, b"x"), producer=Producer("p", 0, 0)))
+        store.write(maker.append(generation, b"x")._replace(producer=Producer("p", 0, 0)))
         await store.committed(store.write(Delete(generation)))
         await store.close()
 
@@ -151,8 +151,8 @@ def test_an_unacknowledged_producer_leaves_with_its_events(tmp_path: Path) -> No
     maker, disk = Maker(), Disk()
     create = maker.create("s")
     generation = create.info.generation
-    kept = replace(maker.append(generation, b"1"), producer=Producer("p", 0, 0), writer_seq="a")
-    lost = replace(maker.append(generation, b"2"), producer=Producer("p", 0, 1), writer_seq="b")
+    kept = maker.append(generation, b"1")._replace(producer=Producer("p", 0, 0), writer_seq="a")
+    lost = maker.append(generation, b"2")._replace(producer=Producer("p", 0, 1), writer_seq="b")
 
     async def main() -> None:
         store = SqliteStore(tmp_path / "a.db", connector=disk.connect)
@@ -269,11 +269,8 @@ def test_a_file_of_the_first_schema_opens_with_all_that_it_has(tmp_path: Path) -
     )
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     connection.close()
-    more = replace(
-        Append(generations[0], [Event(2, 8, "data", b"d")]),
-        producer=Producer("p", 0, 0),
-        writer_seq="a",
-    )
+    events = [Event(2, 8, "data", b"d")]
+    more = Append(generations[0], events, producer=Producer("p", 0, 0), writer_seq="a")
 
     async def first(store: SqliteStore) -> None:
         for generation in generations:
@@ -349,7 +346,7 @@ def test_a_producer_is_written_once_for_each_commit(tmp_path: Path) -> None:
         store.write(create)
         for seq in range(100):
             append = maker.append(create.info.generation, b"x")
-            number = store.write(replace(append, producer=Producer("p", 0, seq)))
+            number = store.write(append._replace(producer=Producer("p", 0, seq)))
         await store.committed(number)
         await store.committed(store.write(maker.append(create.info.generation, b"x")))
         await store.close()
@@ -429,8 +426,8 @@ def test_of_a_deleted_stream_its_producers_and_its_forks_names_are_erased(tmp_pa
         for change in (source, fork):
             store.write(change)
         for n in range(500):
-            signed = replace(maker.append(generation), producer=Producer(f"{CANARY}-{n}", 0, 0))
-            number = store.write(replace(signed, writer_seq=f"{CANARY}-{n}"))
+            signed = maker.append(generation)._replace(producer=Producer(f"{CANARY}-{n}", 0, 0))
+            number = store.write(signed._replace(writer_seq=f"{CANARY}-{n}"))
         await store.committed(number)
         await store.committed(store.write(Delete(generation)))
         assert len((await store.writers(generation)).producers) == 500

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from platformdirs import user_data_dir
 
-from tailrace.cli import listener, runner
+from tailrace.cli import collector, listener, runner
 from tailrace.cli.console import say, warn
 from tailrace.cli.signals import stop_on_signals
 from tailrace.cli.upstream import Opened, open_upstream
@@ -88,6 +88,7 @@ async def _serve(settings: Settings, environ: Mapping[str, str], listening: sock
             started = await _unless(stop, _start(settings, environ, listening, resources))
             if started is None:
                 return
+            collector.settle()
             limits = Limits(max_url=settings.max_url, max_header=settings.max_header)
             await runner.serve(
                 started.assembly.application,

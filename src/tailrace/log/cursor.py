@@ -63,8 +63,8 @@ class Cursor:
 
     __slots__ = (
         "_clock", "_fetched", "_marked", "_marker", "_on_done", "_patience", "_period",
-        "_plain", "_retiring", "_sink", "_skip", "_view", "_written_at", "blocked_since", "condition",
-        "seq", "stream",
+        "_plain", "_retiring", "_sink", "_skip", "_view", "_written_at", "blocked_since",
+        "condition", "seq", "stream",
     )  # fmt: skip
 
     def __init__(

@@ -278,8 +278,7 @@ class Stream:
         if place >= self.visible or self.state is State.GONE:
             return []
         base = self._base
-        if place < base.trimmed:
-            place = base.trimmed
+        place = max(place, base.trimmed)
         if base.ancestry and place < base.inherited:
             generation, stop = self._part(place)
             room = min(count, stop - place)

@@ -159,7 +159,7 @@ class Connection:
         if reader is not None and not cycle.streams and not cycle.disconnected:
             raise RuntimeError("only a body of unknown length can be streamed")
         cycle.reader = reader
-        self._chunked = cycle.chunked_encoding
+        self._chunked = bool(cycle.chunked_encoding)
         if reader is not None and cycle.disconnected:
             reader.lost()
 

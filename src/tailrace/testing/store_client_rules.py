@@ -140,17 +140,17 @@ class ClientStreamRules(StoreMaker):
         generation = create.info.generation
         store.write(create)
         for change in (
-            replace(maker.append(generation, b"a"), producer=Producer("p", 0, 0)),
-            replace(maker.append(generation, b"b"), producer=Producer("q", 3, 0), writer_seq="05"),
-            replace(maker.append(generation, b"c"), producer=Producer("p", 0, 1)),
-            replace(maker.append(generation, b"d"), writer_seq="07"),
+            maker.append(generation, b"a")._replace(producer=Producer("p", 0, 0)),
+            maker.append(generation, b"b")._replace(producer=Producer("q", 3, 0), writer_seq="05"),
+            maker.append(generation, b"c")._replace(producer=Producer("p", 0, 1)),
+            maker.append(generation, b"d")._replace(writer_seq="07"),
             Append(generation, (), None, Producer("p", 1, 0)),
         ):
             store.write(change)
             assert change.producer is None or change.producer in await self._producers(store, "s")
         last = Producer("r", 0, 0, closed=True)
         closing = maker.append(generation, b"e", ending=EndingKind.COMPLETED)
-        await settle(store, replace(closing, producer=last))
+        await settle(store, closing._replace(producer=last))
 
         async def check(store: Store) -> None:
             found = await store.writers(generation)
@@ -169,8 +169,8 @@ class ClientStreamRules(StoreMaker):
     async def test_writers_go_with_their_stream(self, store: Store) -> Check:
         maker = Maker()
         create = maker.create("s")
-        append = replace(
-            maker.append(create.info.generation, b"a"), producer=Producer("p", 0, 0), writer_seq="1"
+        append = maker.append(create.info.generation, b"a")._replace(
+            producer=Producer("p", 0, 0), writer_seq="1"
         )
         again = maker.create("s")
         await settle(store, create, append)
@@ -260,8 +260,8 @@ class ClientStreamRules(StoreMaker):
         maker = Maker()
         source = maker.born(maker.create("source", "relay"), b"1", b"2")
         generation = source.info.generation
-        signed = replace(
-            maker.append(generation, b"3"), producer=Producer("p", 1, 2), writer_seq="a"
+        signed = maker.append(generation, b"3")._replace(
+            producer=Producer("p", 1, 2), writer_seq="a"
         )
         fork = maker.fork("fork", made(source), 2)
         events = [*source.events, *signed.events]

@@ -226,7 +226,7 @@ class Model:
         producer = Producer(f"p{step.limit % 3}", step.limit % 5, step.after, ending is not None)
         self.writer_seqs[generation] = seq or self.writer_seqs.get(generation, "")
         self.producers[generation, producer.id] = producer
-        return replace(append, producer=producer, writer_seq=seq)
+        return append._replace(producer=producer, writer_seq=seq)
 
     def _delete(self, info: StreamInfo) -> None:
         self.infos[info.generation] = replace(info, deleted=True)

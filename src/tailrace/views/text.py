@@ -25,7 +25,9 @@ class TextView:
 
     def __init__(self, content_type: str) -> None:
         self.media_type: Final = _media_type(content_type)
-        self._text: Final[Callable[[bytes], bytes]] = DeltaText() if is_json(content_type) else bytes
+        self._text: Final[Callable[[bytes], bytes]] = (
+            DeltaText() if is_json(content_type) else bytes
+        )
 
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
         return 1 if fewest else len(events)
