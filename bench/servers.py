@@ -228,7 +228,8 @@ model_list:
 """
     (place.folder / "litellm.yaml").write_text(config)
     command = [str(program), "--config", str(place.folder / "litellm.yaml")]
-    return Plan([*command, "--host", "127.0.0.1", "--port", str(place.port)])
+    env = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}  # it is on loopback
+    return Plan([*command, "--host", "127.0.0.1", "--port", str(place.port)], env)
 
 
 # --- logs and fan-out -------------------------------------------------------------------------
@@ -244,6 +245,11 @@ def durable_streams(place: Place) -> Plan:
     return Plan([node, str(script), str(place.port), str(place.folder / "data")])
 
 
+def durable_streams_in_memory(place: Place) -> Plan:
+    """The same, keeping nothing."""
+    return Plan(durable_streams(place).command[:-1])
+
+
 def versions(cache: Path) -> dict[str, str]:
     """What the peers say of themselves."""
     commands = {
@@ -255,10 +261,10 @@ def versions(cache: Path) -> dict[str, str]:
         "LiteLLM": [str(cache / "litellm/bin/pip"), "show", "litellm"],
         "@durable-streams/server": ["npm", "ls", "--prefix", str(cache / "node"), "--depth", "0"],
     }
-    return {name: _first_line(name, command) for name, command in commands.items()}
+    return {name: _first_line(command) for name, command in commands.items()}
 
 
-def _first_line(name: str, command: Sequence[str]) -> str:
+def _first_line(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except OSError:

@@ -21,7 +21,7 @@ from tests.e2e.ending_faults import (
     rooms,
     table,
 )
-from tests.e2e.harness import fetch
+from tests.e2e.harness import NEEDS_CONNECTION, fetch
 
 _PAGE: Final = Path(__file__).parents[2] / "docs" / "endings.md"
 _WRITE: Final = "TAILRACE_WRITE_DOCS"
@@ -132,6 +132,7 @@ def test_who_asked_sees_what_later_readers_see(happened: Happened, name: str) ->
     assert (rest, fronts["events"].body.whole) == views["sse"].body
 
 
+@NEEDS_CONNECTION
 def test_a_server_that_is_told_to_end_sends_readers_away_to_come_back(happened: Happened) -> None:
     seen = happened("shutdown")
     assert {place: answer.cell for place, answer in seen.all.items()} == {
@@ -178,6 +179,7 @@ def test_endings_read_the_same_after_a_restart(tmp_path: Path) -> None:
                 assert again == seen.views[view].body, (name, view)
 
 
+@NEEDS_CONNECTION
 def test_the_page_shows_what_happens(happened: Happened) -> None:
     page = _PAGE.read_text(encoding="utf-8")
     head, _, rest = page.partition(_BEGIN)

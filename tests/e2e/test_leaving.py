@@ -11,7 +11,17 @@ import pytest
 from tailrace.testing.chunks import DONE, chat_chunks, chunk
 from tailrace.testing.script import STALL, Head, Script, Send, Wait, script, stream
 from tailrace.testing.threaded import ThreadedUpstream
-from tests.e2e.harness import EVENTS, Server, Viewer, fetch, get, serving, sse_events, wait_for
+from tests.e2e.harness import (
+    EVENTS,
+    NEEDS_CONNECTION,
+    Server,
+    Viewer,
+    fetch,
+    get,
+    serving,
+    sse_events,
+    wait_for,
+)
 
 ASK = "/stream?content=Hi"
 STOP = [("Stream-Closed", "true")]
@@ -106,6 +116,7 @@ def test_a_viewer_that_reads_nothing_does_not_count(tmp_path: Path) -> None:
             assert viewer.rest() == (LARGE.encode(), False)
 
 
+@NEEDS_CONNECTION
 def test_a_viewer_that_reads_nothing_is_closed_in_the_end_without_an_ending(
     tmp_path: Path,
 ) -> None:

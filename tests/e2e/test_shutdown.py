@@ -11,13 +11,23 @@ from pathlib import Path
 from tailrace.testing.chunks import chunk
 from tailrace.testing.script import STALL, Head, Send, script
 from tailrace.testing.threaded import ThreadedUpstream
-from tests.e2e.harness import EVENTS, Viewer, fetch, get, serving, sse_events, wait_for
+from tests.e2e.harness import (
+    EVENTS,
+    NEEDS_CONNECTION,
+    Viewer,
+    fetch,
+    get,
+    serving,
+    sse_events,
+    wait_for,
+)
 
 ASK = "/stream?content=Hi"
 ANSWERS = 10
 VIEWERS = 10
 
 
+@NEEDS_CONNECTION
 def test_answers_are_interrupted_and_viewers_let_go_with_a_retry(tmp_path: Path) -> None:
     begun = script(Head(), *map(Send, map(chunk, "abc")), STALL)
     # Reaching the deadline would fail: nothing here holds the server up.
@@ -81,6 +91,7 @@ def test_idle_connections_and_requests_not_answered_yet_do_not_hold_it(tmp_path:
             viewer.leave()
 
 
+@NEEDS_CONNECTION
 def test_a_viewer_that_reads_nothing_does_not_hold_it_beyond_its_deadline(tmp_path: Path) -> None:
     text = "x" * (8 << 20)
     deadline = ("--shutdown-timeout", "10m")
