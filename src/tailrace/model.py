@@ -25,8 +25,10 @@ numbered on from there. ``StreamInfo.ancestry`` says where each ancestor's part 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Final, NamedTuple
 
 # Crockford's base 32 in lower case: sortable as ASCII, no look-alikes, safe in URLs and headers.
@@ -103,6 +105,10 @@ class Event(NamedTuple):
     """Milliseconds since the epoch, as the clock stood when it was appended."""
     type: str
     data: bytes
+
+
+make_event: Final[Callable[[tuple[int, int, str, bytes]], Event]] = partial(tuple.__new__, Event)
+"""What ``Event(…)`` calls, without the Python function around it: 0.1 instead of 0.25 µs."""
 
 
 class EndingKind(StrEnum):

@@ -96,7 +96,7 @@ class Cursor:
         self._marker = marker
         self._retiring = False
         self._marked: tuple[int, bool, bool] | None = None
-        self._plain = view.eventwise and marker is None
+        self._plain = marker is None
         """What it is to be given depends on its place and its view alone."""
         self._fetched = -1
         """The place from which the store was read because a unit went past what was at hand."""
@@ -108,7 +108,7 @@ class Cursor:
         """
         try:
             # The way of nearly every event first, without a call more than it takes: a reader
-            # that keeps up, of a view that may stop anywhere, and whom nothing else concerns.
+            # that keeps up, and whom nothing else concerns.
             stream = self.stream
             if self._plain and self.condition is Condition.IDLE and not self._skip:
                 piece = stream.next_piece(self._view, self.seq)
@@ -152,7 +152,10 @@ class Cursor:
             data = self.stream.encode(self._view, events)
         if len(data) <= SLICE and not self._skip:
             self.seq = events[-1].seq
-            data += self._mark()
+            if self._marker is not None:
+                data += self._mark()
+            elif data:
+                self.stream.share(self._view, events[0].seq - 1, Piece(data, self.seq))
             return self._write(data) if data else True
         return self._write_slice(data, events[-1].seq)
 

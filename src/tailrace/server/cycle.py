@@ -127,18 +127,36 @@ class Cycle(RequestResponseCycle):
             self.on_response()
 
 
+class Chunks:
+    """Chunked coding (RFC 9112 §7.1) that remembers the last: many viewers get the same bytes."""
+
+    __slots__ = ("_data", "_framed")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._framed = b""
+
+    def frame(self, data: bytes) -> bytes:
+        """``data``, which is not empty, as one chunk."""
+        if data is not self._data:
+            self._data, self._framed = data, b"%x\r\n%b\r\n" % (len(data), data)
+        return self._framed
+
+
 class Connection:
     """What an application may know and do about the connection its request came on."""
 
-    __slots__ = ("_chunked", "_cycle", "_drop", "_flow", "_transport", "peer", "written")
+    __slots__ = ("_chunked", "_chunks", "_cycle", "_drop", "_flow", "_transport", "peer", "written")
 
     def __init__(
         self,
         cycle: Cycle,
         drop: Callable[[Cycle], None],
         peer: tuple[str, int] | None,
+        chunks: Chunks,
     ) -> None:
         self._cycle = cycle
+        self._chunks = chunks
         self._drop = drop
         self._transport = cycle.transport
         self._flow = cycle.flow
@@ -170,10 +188,10 @@ class Connection:
         a client that is gone.
         """
         transport = self._transport
-        if self._cycle.disconnected or transport.is_closing():  # on which uvloop's write raises
+        if transport.is_closing():  # on which uvloop's write raises
             return False
         self.written += len(data)
-        transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        transport.write(self._chunks.frame(data) if self._chunked else data)
         return not self._flow.write_paused
 
     def abort(self) -> None:

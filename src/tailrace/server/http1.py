@@ -44,7 +44,7 @@ from uvicorn.server import ServerState
 
 from tailrace.errors import BadRequest, HeadersTooLarge, RequestError
 from tailrace.server.access_log import AccessLog
-from tailrace.server.cycle import EXTENSION, Connection, Cycle
+from tailrace.server.cycle import EXTENSION, Chunks, Connection, Cycle
 from tailrace.server.head_limits import HeadMeter, Limits
 from tailrace.server.problems import problem
 from tailrace.server.sockets import set_options
@@ -81,6 +81,7 @@ class Http1Protocol(HttpToolsProtocol):
 
     limits: Limits = Limits()
     log: AccessLog | None = None
+    chunks: Chunks = Chunks()
     extends: bool = True
     """Whether applications are offered the connection, beside plain ASGI."""
     cycle: Cycle | None  # type: ignore[assignment]
@@ -309,7 +310,7 @@ class Http1Protocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         if self.extends:
-            connection: Any = Connection(cycle, self._drop, self.client)
+            connection: Any = Connection(cycle, self._drop, self.client, self.chunks)
             self.scope["extensions"] = {EXTENSION: connection}
         return cycle
 
@@ -407,5 +408,5 @@ def make_protocol(
 
     ``extends``: offer applications the connection; else they have plain ASGI and nothing more.
     """
-    members = {"limits": limits, "log": log, "extends": extends}
+    members = {"limits": limits, "log": log, "chunks": Chunks(), "extends": extends}
     return type("LimitedHttp1Protocol", (Http1Protocol,), members)

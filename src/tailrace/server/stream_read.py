@@ -43,7 +43,7 @@ from tailrace.wire.sse import encode_event
 # those who read the same place share.
 _CHUNK: Final = 256 * 1024
 # Bytes handed to the transport at once, as cursors do it: the next when those have gone.
-_SLICE: Final = 32 * 1024
+_SLICE: Final = 64 * 1024
 _BASE64: Final = (b"stream-sse-data-encoding", b"base64")
 _UP_TO_DATE: Final = (b"stream-up-to-date", b"true")
 
@@ -137,7 +137,14 @@ def _without_content(fields: say.Fields) -> say.Fields:
 
 def _body(stream: Stream, events: list[Event]) -> bytes:
     data = [event.data for event in events if event.type == DATA]
-    return b"[%b]" % b",".join(data) if is_json(stream.content_type) else b"".join(data)
+    if not is_json(stream.content_type):
+        return b"".join(data)
+    if not data:
+        return b"[]"
+    # Brackets first: a chunk is copied once, not twice.
+    data[0] = b"[" + data[0]
+    data[-1] += b"]"
+    return b",".join(data)
 
 
 # --- what comes -------------------------------------------------------------------------------

@@ -22,11 +22,11 @@ media that return something else than what was written.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 from zlib import crc32
 
-from tailrace.model import Event
+from tailrace.model import Event, make_event
 
 _HEAD: Final = struct.Struct("<QQqHI")
 RECORD_OVERHEAD: Final = _HEAD.size
@@ -45,9 +45,11 @@ def encode(records: Iterable[Record]) -> bytes:
     parts: list[bytes] = []
     add = parts.append
     pack = _HEAD.pack
+    type_, kind = "", b""
     for stream, events in records:
-        for seq, time, type_, data in events:
-            kind = type_.encode()
+        for seq, time, event_type, data in events:
+            if event_type is not type_:  # nearly always the same constant
+                type_, kind = event_type, event_type.encode()
             add(pack(stream, seq, time, len(kind), len(data)))
             add(kind)
             add(data)
@@ -66,11 +68,13 @@ def verify(blob: object, expected: object) -> bytes:
     return blob
 
 
-def decode(blob: bytes, after: int = -1) -> Iterator[tuple[int, Event]]:
+def decode(blob: bytes, after: int = -1) -> list[tuple[int, Event]]:
     """Each record's stream and event, leaving out those with ``seq <= after``.
 
     Raises DamagedBlobError where the bytes do not parse.
     """
+    found: list[tuple[int, Event]] = []
+    kinds: dict[bytes, str] = {}
     position, end = 0, len(blob)
     while position < end:
         try:
@@ -84,8 +88,16 @@ def decode(blob: bytes, after: int = -1) -> Iterator[tuple[int, Event]]:
             raise DamagedBlobError("a record is cut short")
         if seq <= after:
             continue
-        try:
-            kind = blob[start:middle].decode()
-        except UnicodeDecodeError:
-            raise DamagedBlobError("an event's type is not UTF-8") from None
-        yield stream, Event(seq, time, kind, blob[middle:position])
+        spelled = blob[start:middle]
+        kind = kinds.get(spelled)
+        if kind is None:
+            kind = kinds[spelled] = _decode_kind(spelled)
+        found.append((stream, make_event((seq, time, kind, blob[middle:position]))))
+    return found
+
+
+def _decode_kind(spelled: bytes) -> str:
+    try:
+        return spelled.decode()
+    except UnicodeDecodeError:
+        raise DamagedBlobError("an event's type is not UTF-8") from None

@@ -46,9 +46,7 @@ def extract(blob: bytes, stream: int, after: int) -> list[Event]:
 
     Raises DamagedBlobError where it does not parse or belongs to another stream.
     """
-    found: list[Event] = []
-    for owner, event in decode(blob, after):
-        if owner != stream:
-            raise DamagedBlobError("the segment belongs to another stream")
-        found.append(event)
-    return found
+    found = decode(blob, after)
+    if any(owner != stream for owner, _ in found):
+        raise DamagedBlobError("the segment belongs to another stream")
+    return [event for _, event in found]
