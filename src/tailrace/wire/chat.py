@@ -227,6 +227,7 @@ class ChatParser:
 
     def _give_up(self, error: sse.EventTooLarge) -> list[Record]:
         records = self._understand(error.events)
+        self._mould.least = sys.maxsize
         if not self._over:
             self._over = True
             records.append(Record(RecordKind.TOO_LARGE, b""))
