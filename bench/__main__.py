@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from bench import report, scenarios
+from bench import plots, report, scenarios
 from bench.driver import HERE, Load, LoadFailed, build, cores
 from bench.scenarios import FULL, QUICK, Effort, Figures, Scenario, measure_once
 from bench.servers import MissingPeer
@@ -39,9 +39,12 @@ def main() -> int:
             if not chosen.only or scenario.key in chosen.only.split(",")
         ]
         found = {each.key: compare(each, effort, load, server_core) for each in wanted}
+        pictures = []
+        if effort.plots and chosen.out is not None and not chosen.only:
+            pictures = plots.draw(load, server_core, CACHE, chosen.out.parent / "pictures")
     finally:
         load.close()
-    page = report.page(wanted, found, effort, CACHE)
+    page = report.page(wanted, found, effort, CACHE, pictures)
     print(page)
     if chosen.out is not None:
         chosen.out.write_text(page)

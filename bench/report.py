@@ -50,11 +50,20 @@ TARGETS: Final = (
 )
 
 
-def page(wanted: Sequence[Scenario], found: Found, effort: Effort, cache: Path) -> str:
+def page(
+    wanted: Sequence[Scenario],
+    found: Found,
+    effort: Effort,
+    cache: Path,
+    pictures: Sequence[str] = (),
+) -> str:
     """The whole page, in Markdown."""
     parts = ["# Benchmarks", "", _INTRODUCTION, "", *_machine(effort), "", *_targets(found)]
     for scenario in wanted:
         parts += ["", *_table(scenario, found[scenario.key])]
+    if pictures:
+        parts += ["", "## What does not grow", ""]
+        parts += [f"![{name}](pictures/{name})" for name in pictures]
     parts += ["", "## Versions", ""]
     parts += [f"- {name}: {what}" for name, what in servers.versions(cache).items()]
     ours = ("uvicorn", "uvloop", "httptools", "starlette", "httpx")

@@ -119,7 +119,7 @@ def by_chat(effort: Effort, streams: int = 300, rate: float = 50) -> Measure:
 
 
 def fanned_out(
-    effort: Effort, publish: str, view: str, viewers: int = 1000, *, make: bool
+    effort: Effort, publish: str, view: str, viewers: int = 1000, *, make: bool, rate: float = 50
 ) -> Measure:
     """One stream, many viewers, 50 events of 100 bytes a second."""
 
@@ -133,7 +133,7 @@ def fanned_out(
             publish=place.url + publish,
             headers=_EVENTS,
             viewers=viewers,
-            rate=50,
+            rate=rate,
             size=100,
             seconds=effort.seconds,
             warmup=effort.warmup,

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +69,6 @@ func write(address string, event []byte, measure *span, stop *int32) ([]float64,
 const fillBatch = 500
 
 // replay writes a history where there is none, and reads it from its beginning, again and again.
-// With an offset in the URL's place it reads once from there: the cost of one resume.
 func replay(command Command) (Result, error) {
 	if command.Count > 0 {
 		if err := fill(command); err != nil {
@@ -95,6 +95,43 @@ func replay(command Command) (Result, error) {
 	result["bytes"] = bytes
 	result["us_per_mb"] = result["cpu"].(float64) * 1e6 / (float64(bytes) / 1e6)
 	return result, nil
+}
+
+// How far before its end a history is resumed.
+const behind = 10
+
+// resume reads the last few events of a history, again and again.
+func resume(command Command) (Result, error) {
+	client, err := dial(command.URL)
+	if err != nil {
+		return nil, err
+	}
+	defer client.socket.Close()
+	head, _, err := client.exchange("HEAD", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	var seq int
+	tail := strings.SplitN(head.Header.Get("Stream-Next-Offset"), "_", 2)
+	if _, err := fmt.Sscanf(tail[1], "%d", &seq); err != nil {
+		return nil, err
+	}
+	client.target.RawQuery = fmt.Sprintf("offset=%s_%016d", tail[0], seq-behind)
+	before, err := usageOf(command.Pids)
+	if err != nil {
+		return nil, err
+	}
+	reads := 0
+	for end := time.Now().Add(duration(command.Seconds)); time.Now().Before(end); reads++ {
+		if _, size, err := client.exchange("GET", nil, nil); err != nil || size == 0 {
+			return nil, fmt.Errorf("a resume gave %d bytes: %v", size, err)
+		}
+	}
+	after, err := usageOf(command.Pids)
+	if err != nil {
+		return nil, err
+	}
+	return after.since(before, reads), nil
 }
 
 func fill(command Command) error {

@@ -74,6 +74,8 @@ func obey(upstream *Upstream, line []byte) (Result, error) {
 		return appendEvents(command)
 	case "replay":
 		return replay(command)
+	case "resume":
+		return resume(command)
 	}
 	return nil, fmt.Errorf("%q is nothing that can be done", command.Do)
 }
