@@ -64,6 +64,9 @@ func obey(upstream *Upstream, line []byte) (Result, error) {
 		return nil, err
 	}
 	switch command.Do {
+	case "script":
+		upstream.script(command.Rate, command.Count)
+		return Result{}, nil
 	case "relay":
 		return relay(upstream, command)
 	case "fanout":

@@ -1,0 +1,167 @@
+"""``python -m bench.soak``: hours of use in minutes, and what the server holds afterwards.
+
+Answers are asked for, read whole, left in the middle and resumed, stopped, or abandoned, many at a
+time. Now and then everything is let come to rest, and then the server must hold no more than after
+the first time: descriptors, threads, asyncio tasks (each request is one) and memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import sys
+import tempfile
+import urllib.parse
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bench import servers
+from bench.__main__ import CACHE
+from bench.driver import HERE, Load, build
+from bench.servers import Place, free_port, running
+
+# Clients at a time; the rest of the answers wait for their turn.
+_AT_A_TIME: Final = 200
+# Rest before each look: the unwatched timeout given below, and what follows from it.
+_REST: Final = 3.0
+# Megabytes of growth from the second look to the last: caches of a bounded size fill meanwhile.
+_GROWTH: Final = 24.0
+_ID: Final = re.compile(rb"^id: (\S+)", re.MULTILINE)
+
+
+class Held(NamedTuple):
+    """What a process holds at one moment."""
+
+    megabytes: float
+    descriptors: int
+    threads: int
+
+
+class Soak:
+    """Clients of one server."""
+
+    def __init__(self, url: str, seed: int) -> None:
+        self._host = urllib.parse.urlsplit(url).netloc
+        self._random = random.Random(seed)
+        self._room = asyncio.Semaphore(_AT_A_TIME)
+        self.done: dict[str, int] = {}
+
+    async def turn(self, answers: int) -> None:
+        """So many answers, each treated in one of the ways."""
+        ways: tuple[Callable[[], Awaitable[None]], ...] = (
+            self._read, self._resume, self._stop, self._abandon,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            for _ in range(answers):
+                await self._room.acquire()
+                group.create_task(self._one(self._random.choice(ways)))
+
+    async def _one(self, way: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await way()
+            name = way.__name__.strip("_")
+            self.done[name] = self.done.get(name, 0) + 1
+        finally:
+            self._room.release()
+
+    async def _read(self) -> None:
+        reader, writer = await self._ask()
+        body = await reader.read()
+        assert b"event: end" in body, body[-200:]
+        await _close(writer)
+
+    async def _resume(self) -> None:
+        reader, writer = await self._ask()
+        seen = await reader.readuntil(b"~")
+        last = _ID.findall(seen)[-1].decode()
+        await _close(writer)
+        reader, writer = await self._ask(f"Last-Event-ID: {last}\r\n")
+        body = await reader.read()
+        assert b"event: end" in body, body[-200:]
+        await _close(writer)
+
+    async def _stop(self) -> None:
+        reader, writer = await self._ask()
+        head = await reader.readuntil(b"~")
+        found = re.search(rb"content-location: (\S+)", head)
+        assert found is not None
+        stop, stopper = await self._send(
+            f"POST {found[1].decode()} HTTP/1.1\r\nStream-Closed: true\r\nContent-Length: 0\r\n"
+        )
+        answer = await stop.read()
+        assert answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 409")), answer[:200]
+        assert b"event: end" in await reader.read()
+        await _close(stopper)
+        await _close(writer)
+
+    async def _abandon(self) -> None:
+        reader, writer = await self._ask()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+
+    async def _ask(self, more: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await self._send(
+            f"GET /stream?content=hi HTTP/1.1\r\nAccept: text/event-stream\r\n{more}"
+        )
+
+    async def _send(self, head: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, _, port = self._host.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{head}Host: {self._host}\r\nConnection: close\r\n\r\n".encode())
+        return reader, writer
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    await writer.wait_closed()
+
+
+def held_by(pid: int) -> Held:
+    """Read from /proc."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    numbers = dict(re.findall(r"^(VmRSS|Threads):\s+(\d+)", status, re.MULTILINE))
+    descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+    return Held(int(numbers["VmRSS"]) / 1024, descriptors, int(numbers["Threads"]))
+
+
+def main() -> int:
+    """0 if nothing grew."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("--answers", type=int, default=200_000)
+    parser.add_argument("--looks", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}", flush=True)
+    CACHE.mkdir(exist_ok=True)
+    load = Load(build(HERE / "load", CACHE / "load"), None)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        place = Place(None, Path(folder), free_port(), load.upstream, CACHE)
+        start = servers.tailrace("--unwatched-timeout", "1", "--retention-size", "64m")
+        with running(start, place) as pid:
+            looks = asyncio.run(_soak(place.url, pid, load, chosen))
+    load.close()
+    first, last = looks[min(1, len(looks) - 1)], looks[-1]
+    grew = last.megabytes - first.megabytes
+    fine = grew < _GROWTH and (last.descriptors, last.threads) <= (first.descriptors, first.threads)
+    print(f"{'nothing grew' if fine else 'GREW'}: {grew:+.1f} MB, {first} to {last}")
+    return 0 if fine else 1
+
+
+async def _soak(url: str, pid: int, load: Load, chosen: argparse.Namespace) -> list[Held]:
+    load.run("script", rate=500, count=20)
+    soak = Soak(url, chosen.seed)
+    looks = []
+    for number in range(chosen.looks):
+        await soak.turn(chosen.answers // chosen.looks)
+        await asyncio.sleep(_REST)
+        looks.append(held_by(pid))
+        print(f"look {number + 1}/{chosen.looks}: {looks[-1]}, {soak.done}", flush=True)
+    return looks
+
+
+if __name__ == "__main__":
+    sys.exit(main())
