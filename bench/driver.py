@@ -68,6 +68,9 @@ class Load:
         """End it."""
         self._process.kill()
         self._process.wait(_PATIENCE)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def cores() -> tuple[int | None, int | None]:

@@ -20,6 +20,7 @@ type Client struct {
 	socket net.Conn
 	reader *bufio.Reader
 	target *url.URL
+	asked  http.Request // what a response is read for: one to HEAD has no body
 }
 
 func dial(address string) (*Client, error) {
@@ -31,11 +32,12 @@ func dial(address string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{socket, bufio.NewReaderSize(socket, 16*1024), target}, nil
+	return &Client{socket: socket, reader: bufio.NewReaderSize(socket, 16*1024), target: target}, nil
 }
 
 // send writes a request whole, in one packet where it fits.
 func (c *Client) send(method string, body []byte, headers Fields) error {
+	c.asked.Method = method
 	var message bytes.Buffer
 	fmt.Fprintf(&message, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, c.target.RequestURI(), c.target.Host)
 	for name, value := range headers {
@@ -52,7 +54,7 @@ func (c *Client) send(method string, body []byte, headers Fields) error {
 
 // head takes a response's status line and fields. The body is not taken.
 func (c *Client) head() (*http.Response, error) {
-	response, err := http.ReadResponse(c.reader, nil)
+	response, err := http.ReadResponse(c.reader, &c.asked)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,8 @@ def follow(load: Load, server: Server, **changed: Any) -> dict[str, Any]:
 
 
 def put(url: str) -> None:
-    urllib.request.urlopen(urllib.request.Request(url, b"", method="PUT")).close()
+    request = urllib.request.Request(url, b"", {"Content-Type": "text/plain"}, method="PUT")
+    urllib.request.urlopen(request).close()
 
 
 def test_every_token_of_every_answer_is_counted_and_aged(load: Load, server: Server) -> None:
