@@ -140,7 +140,7 @@ def main() -> int:
     load = Load(build(HERE / "load", CACHE / "load"), None)
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         place = Place(None, Path(folder), free_port(), load.upstream, CACHE)
-        start = servers.tailrace("--unwatched-timeout", "1", "--retention-size", "64m")
+        start = servers.tailrace("--unwatched-timeout", "1", "--retention-size", "64MiB")
         with running(start, place) as pid:
             looks = asyncio.run(_soak(place.url, pid, load, chosen))
     load.close()
