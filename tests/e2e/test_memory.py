@@ -8,7 +8,6 @@ was measured:
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import re
@@ -128,7 +127,10 @@ class Reading(threading.Thread):
         super().__init__(daemon=True)
         self.tail = b""
         self.whole = False
+        self.failure: Exception | None = None
         self._viewer = viewer
+        # While the store catches up on a slow disk nothing is sent, and that is no fault.
+        viewer.socket.settimeout(PATIENCE)
         self._room = digested
         self._digest = hashlib.sha256()
 
@@ -137,10 +139,12 @@ class Reading(threading.Thread):
         return self._digest.hexdigest()
 
     def run(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
+        try:
             while (data := self._viewer.chunk()) is not None:
                 self.take(data)
             self.whole = True
+        except (EOFError, OSError) as error:
+            self.failure = error
 
     def take(self, data: bytes) -> None:
         room = int(min(self._room, len(data)))
@@ -188,7 +192,7 @@ def test_a_thousand_viewers_that_never_read_cost_what_was_promised(tmp_path: Pat
             upstream.open(letter)
         for letter, reading in zip(letters, normal, strict=True):
             reading.join(PATIENCE)
-            assert reading.whole, (reading.is_alive(), server.output)
+            assert reading.whole, (reading.is_alive(), reading.failure, server.output)
             assert reading.digest == expected_text(letter)
         show("after the answers", server.memory())
         show("at most until then", peak(server))
@@ -206,7 +210,7 @@ def test_a_thousand_viewers_that_never_read_cost_what_was_promised(tmp_path: Pat
             woken.append((digest, reading))
         for digest, reading in woken:
             reading.join(PATIENCE)
-            assert reading.whole, (reading.is_alive(), server.output)
+            assert reading.whole, (reading.is_alive(), reading.failure, server.output)
             assert reading.digest == digest
             assert b'{"ending": "completed"' in reading.tail
         show("at most, four of them having read everything", peak(server))
