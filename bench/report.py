@@ -72,7 +72,8 @@ def page(
 
 
 _INTRODUCTION: Final = (
-    "Written by `make bench`; nothing here was edited. Each server runs alone, pinned to one core, "
+    "Written by `python -m bench`, as `make bench` calls it; nothing here was edited. "
+    "Each server runs alone, pinned to one core, "
     "with the load and the model server on another; the servers take turns, round by round, and "
     "the figures are medians with the lowest and the highest round. CPU is user and system time "
     "of all the server's processes, and is what to compare: wall time depends on who else uses "

@@ -10,9 +10,9 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-# New containers before a look at the new ones: some 0.5 ms of work, about twice a second under
-# load. Then how many of those before a look at what survived them, and before one at all. The
-# last is rare and not never: cycles of dead tasks and tracebacks have to go some day.
+# New containers before a look at the new ones; then how many of those before a look at what
+# survived them, and before one at all. The last is rare and not never: cycles of dead tasks and
+# tracebacks have to go some day.
 _THRESHOLDS: Final = (10_000, 20, 50)
 
 

@@ -18,7 +18,7 @@ _OVERHEAD: Final = 200
 def fitting(events: Sequence[Event], start: int, size: int, count: int) -> list[Event]:
     """From index ``start`` on: at least one event, then as many as fit into both limits."""
     run = events[start : start + count]
-    if sum([len(event.data) for event in run]) <= size:  # as a rule; a third of what looking costs
+    if sum([len(event.data) for event in run]) <= size:  # as a rule
         return list(run)
     stop = start
     while stop < len(events) and stop - start < count:

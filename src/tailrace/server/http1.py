@@ -81,7 +81,8 @@ class Http1Protocol(HttpToolsProtocol):
 
     limits: Limits = Limits()
     log: AccessLog | None = None
-    chunks: Chunks = Chunks()
+    chunks: Chunks
+    """Shared by the connections of one server."""
     extends: bool = True
     """Whether applications are offered the connection, beside plain ASGI."""
     cycle: Cycle | None  # type: ignore[assignment]

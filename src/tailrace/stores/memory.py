@@ -157,10 +157,7 @@ class MemoryStore:
         if stream.ending is not None:
             raise StreamIsClosed("The stream is closed.")
         events = change.events
-        if len(events) == 1:
-            size = len(events[0].data)
-        else:
-            size = sum([len(event.data) for event in events])
+        size = sum([len(event.data) for event in events])
         stream.events.extend(events)
         stream.size += size
         stream.ending = change.ending
