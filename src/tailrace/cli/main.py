@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Final
 
 from tailrace.cli import flags
@@ -61,10 +62,17 @@ def _parser() -> flags.Parser:
 
 def _version() -> str:
     try:
-        return version("tailrace")
+        number = version("tailrace")
     except PackageNotFoundError:
         # Run from a source tree that was never installed.
-        return "(not installed)"
+        number = "(not installed)"
+    return f"{number} ({'compiled' if _is_compiled() else 'plain Python'})"
+
+
+def _is_compiled() -> bool:
+    """Whether what every event passes through was compiled when the package was built."""
+    spec = find_spec("tailrace.log.cursor")
+    return spec is not None and not str(spec.origin).endswith(".py")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,10 @@ def _random_bits() -> int:
     return random.SystemRandom().getrandbits(RANDOM_BITS)
 
 
+class _LiveStream(Stream):
+    """One that can be referred to weakly, which a class that mypyc compiled cannot by itself."""
+
+
 class Catalogue:
     """All streams of one store."""
 
@@ -269,7 +273,7 @@ class Catalogue:
         return stream
 
     def _admit(self, info: StreamInfo, number: int = 0) -> Stream:
-        stream = Stream(info, self._shared, number)
+        stream = _LiveStream(info, self._shared, number)
         self._count += 1 if number else 0
         self._live[stream.name] = stream
         return stream

@@ -18,6 +18,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
+from mypy_extensions import mypyc_attr
+
 from tailrace.contracts import Append, Source, View
 from tailrace.errors import (
     RequestError,
@@ -57,6 +59,7 @@ class Appended(NamedTuple):
     """The place after the stream's last event."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Stream:
     """One making of one name, with the cursors that read it here."""
 
@@ -169,11 +172,14 @@ class Stream:
         """
         if claim is not None or writer_seq:
             await self._ledger.load(self._shared.store, self.generation)
+        refusal: RequestError | None = None
         try:
             producer = self._refuse_or_know(records, close, claim, writer_seq)
-        except RequestError:
+        except RequestError as error:
+            refusal = error
+        if refusal is not None:
             await self.committed()
-            raise
+            raise refusal
         closed_already = self.state is State.CLOSED and close and not records
         duplicate = producer is not None or closed_already
         if not duplicate:

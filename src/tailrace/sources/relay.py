@@ -28,7 +28,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from tailrace.contracts import BodyEnd, Call
 from tailrace.errors import (
@@ -54,7 +54,7 @@ STORAGE: Final = "storage"
 """The reason in ``failed`` when our own storage is at fault."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RelayLimits:
     """How long and how much."""
 
@@ -69,7 +69,7 @@ class RelayLimits:
 class Relay:
     """A source: one upstream answer."""
 
-    kind = "relay"
+    kind: ClassVar[str] = "relay"
 
     def __init__(
         self, stream: Stream, limits: RelayLimits, redact: Callable[[bytes], bytes]

@@ -44,7 +44,7 @@ class Move(NamedTuple):
     closed: bool
 
 
-@dataclass(slots=True)
+@dataclass
 class Batch:
     """Changes in the order of their numbers, folded by kind."""
 

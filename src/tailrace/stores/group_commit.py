@@ -49,7 +49,7 @@ _RETRY_LONGEST: Final = 5.0
 _ERASE_AGAIN: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pace:
     """How often and how much."""
 
@@ -69,10 +69,10 @@ class GroupCommit:
     """Makes durable what is put into ``pending``."""
 
     def __init__(
-        self, writer: Writer, thread: ThreadPoolExecutor, tails: Tails, pace: Pace
+        self, writer: Writer, executor: ThreadPoolExecutor, tails: Tails, pace: Pace
     ) -> None:
         self._writer = writer
-        self._thread = thread
+        self._executor = executor
         self._tails = tails
         self._pace = pace
         self._loop = asyncio.get_running_loop()
@@ -199,10 +199,13 @@ class GroupCommit:
         self.pending = Batch(number=batch.number)
         self.in_flight = batch
         self._tails.begin_row()
+        failure: Exception | None = None
         try:
             await self._call(self._writer.commit, batch)
         except Exception as error:
-            self._fail(error)
+            failure = error
+        if failure is not None:
+            self._fail(failure)
             await self._retry(batch)
         self._settle(batch)
         if self._erase_row and self._tails.oldest_row > self._erase_row:
@@ -290,7 +293,7 @@ class GroupCommit:
             self._erase_timer = self._loop.call_later(again, self._begin_erasure)
 
     async def _call(self, function: Callable[..., _T], *arguments: object) -> _T:
-        return await self._loop.run_in_executor(self._thread, function, *arguments)
+        return await self._loop.run_in_executor(self._executor, function, *arguments)
 
 
 def _explain(error: Exception) -> StoreError:

@@ -13,6 +13,8 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from tailrace.contracts import (
     Append,
     Change,
@@ -95,6 +97,7 @@ class _Stream:
         return STREAM_OVERHEAD + weight(self.events) + producers
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MemoryStore:
     """A ``contracts.Store`` without a medium.
 

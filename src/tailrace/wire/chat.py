@@ -44,7 +44,8 @@ _ASCII_CASELESS: Final = re.IGNORECASE | re.ASCII
 _CHOICES: Final = re.compile("choice[sſ]", _ASCII_CASELESS)
 _DELTA: Final = re.compile("delta", _ASCII_CASELESS)
 _CONTENT: Final = re.compile("content", _ASCII_CASELESS)
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Spelled so because a compiled module cannot hold a lone surrogate.
+_SURROGATE: Final = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")
 
 
 def _object_with(name: bytes, value: bytes) -> bytes:
