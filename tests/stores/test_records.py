@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tailrace.model import Event
 from tailrace.stores.journal import (
     RECORD_OVERHEAD,
     DamagedBlobError,
-    checksum,
     decode,
     encode,
-    verify,
+    seal,
+    unseal,
 )
 from tailrace.stores.segments import cut, extract, take
 
@@ -49,23 +51,56 @@ def test_a_blob_cut_anywhere_but_between_records_is_refused(
             list(decode(blob[:length]))
 
 
-@given(RECORDS.filter(lambda records: bool(encode(records))), st.data())
-def test_a_flipped_bit_is_noticed(
-    records: list[tuple[int, list[Event]]], data: st.DataObject
+@given(RECORDS, st.integers(1, 40))
+def test_what_is_sealed_is_unsealed_and_never_larger(
+    records: list[tuple[int, list[Event]]], times: int
 ) -> None:
-    blob = bytearray(encode(records))
-    crc = checksum(bytes(blob))
-    assert verify(bytes(blob), crc) == blob
+    records *= times  # so that some are worth compressing
+    plain = encode(records)
+    blob = seal(records)
+    assert unseal(*blob) == plain
+    assert len(blob.data) <= len(plain)
+    assert (blob.plain == 0) is (blob.data == plain)
+
+
+def test_chunks_of_a_real_answer_take_a_fifth_of_their_size() -> None:
+    lines = (Path(__file__).parent.parent / "wire/data/chat.sse").read_bytes().split(b"\n")
+    chunks = [line.removeprefix(b"data: ") for line in lines if line]
+    blob = seal([(1, [Event(n, n, "data", chunk) for n, chunk in enumerate(chunks)])])
+    assert len(blob.data) < blob.plain / 5
+
+
+@given(RECORDS.filter(lambda records: bool(encode(records))), st.integers(1, 40), st.data())
+def test_a_flipped_bit_is_noticed(
+    records: list[tuple[int, list[Event]]], times: int, data: st.DataObject
+) -> None:
+    crc, plain, sealed = seal(records * times)
+    blob = bytearray(sealed)
     bit = data.draw(st.integers(0, 8 * len(blob) - 1))
     blob[bit // 8] ^= 1 << bit % 8
     with pytest.raises(DamagedBlobError):
-        verify(bytes(blob), crc)
+        unseal(crc, plain, bytes(blob))
+
+
+@given(RECORDS.filter(lambda records: len(encode(records)) >= 256), st.integers())
+def test_a_wrong_length_is_noticed(records: list[tuple[int, list[Event]]], wrong: int) -> None:
+    blob = seal(records * 10)
+    assume(wrong not in {0, blob.plain} and blob.plain)
+    with pytest.raises(DamagedBlobError):
+        unseal(blob.crc, wrong, blob.data)
 
 
 @pytest.mark.parametrize("blob", [None, "text", 5])
 def test_what_is_no_blob_is_refused(blob: object) -> None:
     with pytest.raises(DamagedBlobError):
-        verify(blob, 0)
+        unseal(0, 0, blob)
+
+
+@pytest.mark.parametrize("plain", [None, "5", -1, 1 << 40])
+def test_a_length_that_cannot_be_is_refused(plain: object) -> None:
+    blob = seal([(1, [Event(1, 0, "data", b"x" * 1000)])])
+    with pytest.raises(DamagedBlobError):
+        unseal(blob.crc, plain, blob.data)
 
 
 def test_a_segment_of_another_stream_is_refused() -> None:

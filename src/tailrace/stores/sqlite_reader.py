@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from tailrace.contracts import Writers
 from tailrace.errors import NotFound, StoreUnavailable
 from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo
-from tailrace.stores.journal import DamagedBlobError, verify
+from tailrace.stores.journal import DamagedBlobError, unseal
 from tailrace.stores.segments import extract, take
 
 SELECT_STREAM: Final = (
@@ -197,11 +197,12 @@ def _read_segments(
     found: list[Event] = []
     size = 0
     rows = connection.execute(
-        "SELECT crc, data FROM segments WHERE stream = ? AND last_seq > ? ORDER BY last_seq",
+        "SELECT crc, plain, data FROM segments WHERE stream = ? AND last_seq > ? ORDER BY last_seq",
         (stream, after),
     )
-    for crc, data in rows:
-        found += extract(verify(data, crc), stream, after)
+    for blob in rows:
+        data = unseal(*blob)
+        found += extract(data, stream, after)
         size += len(data)
         if size >= limit:
             break

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tailrace.model import Event, Offset
 from tailrace.stores.batch import weight
-from tailrace.stores.journal import decode, verify
+from tailrace.stores.journal import decode, unseal
 from tailrace.stores.sqlite_reader import SELECT_STREAM, ancestry_from_text, info_from_row
 from tailrace.stores.tails import Tail
 
@@ -51,10 +51,10 @@ class Recovery:
         for opened in self._connection.execute(SELECT_STREAM + "WHERE closed_in IS NULL"):
             info = info_from_row(opened)
             self._tails[opened[0]] = Tail(opened[0], info, info.last_seq)
-        for row, crc, data in self._connection.execute(
-            "SELECT id, crc, data FROM journal ORDER BY id"
+        for row, *blob in self._connection.execute(
+            "SELECT id, crc, plain, data FROM journal ORDER BY id"
         ):
-            self._replay(row, verify(data, crc))
+            self._replay(row, unseal(*blob))
             found.next_row = row + 1
         idle = [tail for tail in self._tails.values() if tail and not tail.events]
         still_needed = [tail for tail in idle if tail.ending is None]

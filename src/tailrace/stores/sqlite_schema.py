@@ -2,7 +2,8 @@
 
 `producers`  how far each idempotent producer has come, in step with the journal
 `journal`    one row per commit: the events of that commit, in the order in which they arrived
-`segments`   the events of one stream laid together; see ``segments``
+`segments`   the events of one stream laid together; see ``segments``, and ``journal`` for what
+             `crc`, `plain` and `data` are
 `streams`    one row per stream. An open stream's `last_seq` and `size` count what is in its
              segments; the journal has the rest. `closed_in` is the journal row in which the
              stream closed: a listing that began after row N ignores what closed later than N.
@@ -97,7 +98,14 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (
+        "ALTER TABLE journal ADD COLUMN plain INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE segments ADD COLUMN plain INTEGER NOT NULL DEFAULT 0",
+    ),
 )
+
+SINCE_PLAIN: Final = 3
+"""The version from which on blobs may be compressed: the column ``plain``."""
 
 # A whole check reads the whole file, at some 500 MB/s from a cold disk: it may cost a start
 # 30 ms as a rule, and half a second after a crash. Beyond that it would keep the server from

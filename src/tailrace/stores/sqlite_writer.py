@@ -33,7 +33,7 @@ from typing import BinaryIO, Final, Literal, TypeAlias
 from tailrace.model import StreamInfo
 from tailrace.stores import sqlite_schema as schema
 from tailrace.stores.batch import Batch, Move
-from tailrace.stores.journal import checksum, encode, verify
+from tailrace.stores.journal import seal, unseal
 from tailrace.stores.scrub import pages_in_log, scrub
 from tailrace.stores.segments import cut
 from tailrace.stores.sqlite_recovery import Recovered, Recovery
@@ -214,8 +214,9 @@ class Writer:
             if not version:
                 return  # killed in its very first start, before there were tables
             # Recovery will read the journal again; here nothing has been written to yet.
-            for crc, data in connection.execute("SELECT crc, data FROM journal"):
-                verify(data, crc)
+            plain = "plain" if version >= schema.SINCE_PLAIN else "0"
+            for blob in connection.execute(f"SELECT crc, {plain}, data FROM journal"):  # noqa: S608
+                unseal(*blob)
         finally:
             connection.close()
 
@@ -277,11 +278,11 @@ def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
     for generation, seq in batch.trims.items():
         _trim(connection, generation, seq)
     connection.execute("DELETE FROM journal WHERE id < ?", (batch.trim,))
-    data = encode(batch.records)
+    blob = seal(batch.records)
     connection.execute(
-        "INSERT INTO journal (id, crc, data) VALUES (?, ?, ?)", (batch.row, checksum(data), data)
+        "INSERT INTO journal (id, crc, plain, data) VALUES (?, ?, ?, ?)", (batch.row, *blob)
     )
-    return size + len(data)
+    return size + len(blob.data)
 
 
 def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
@@ -348,12 +349,12 @@ def _delete(connection: sqlite3.Connection, generation: str) -> None:
 def _move(connection: sqlite3.Connection, move: Move) -> int:
     size = 0
     for events in cut(move.events):
-        data = encode([(move.stream, events)])
+        blob = seal([(move.stream, events)])
         connection.execute(
-            "INSERT INTO segments (stream, last_seq, crc, data) VALUES (?, ?, ?, ?)",
-            (move.stream, events[-1].seq, checksum(data), data),
+            "INSERT INTO segments (stream, last_seq, crc, plain, data) VALUES (?, ?, ?, ?, ?)",
+            (move.stream, events[-1].seq, *blob),
         )
-        size += len(data)
+        size += len(blob.data)
     if not move.closed:
         connection.execute(
             "UPDATE streams SET last_seq = ?, size = ? WHERE id = ?",
