@@ -32,6 +32,7 @@ COMPILED = (
     "log/history",
     "log/ledger",
     "log/lifecycle",
+    "log/machinery",
     "log/producers",
     "log/stream",
     "log/window",

@@ -9,10 +9,11 @@ time is a coroutine; what is a plain function returns at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeAlias
+from functools import partial
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo
 
@@ -48,6 +49,14 @@ class Append(NamedTuple):
     """Replaces what was known of the producer of this id."""
     writer_seq: str = ""
     """Replaces the last ``Stream-Seq``; empty: there was none."""
+
+
+def make_append(generation: str, events: Sequence[Event]) -> Append:
+    """``Append(generation, events)`` without the Python function that a named tuple is made by."""
+    return _new_append((generation, events, None, None, ""))
+
+
+_new_append: Final[Callable[[tuple[object, ...]], Append]] = partial(tuple.__new__, Append)
 
 
 @dataclass(frozen=True, slots=True)

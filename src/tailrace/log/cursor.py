@@ -113,12 +113,12 @@ class Cursor:
             if self._plain and self.condition is Condition.IDLE and not self._skip:
                 piece = stream.next_piece(self._view, self.seq)
                 if piece is not None:
-                    self.seq = piece.last
+                    data, self.seq = piece
                     self._written_at = self._clock()
-                    if not self._sink.write(piece.data):
+                    if not self._sink.write(data):
                         self._block()
                         return False
-                    if piece.last < stream.visible or stream.ending is not None:
+                    if self.seq < stream.visible or stream.ending is not None:
                         return True
                     stream.wait(self)
                     return False

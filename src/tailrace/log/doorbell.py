@@ -51,15 +51,21 @@ class Doorbell:
 
     def _drain(self) -> None:
         self._scheduled = False
-        deadline = self._clock() + SLICE
-        while self._ready:
-            stream = self._ready.popleft()
-            self._marked.discard(stream)
-            if stream.pump(_BURST) and stream not in self._marked:
-                self._marked.add(stream)
-                self._ready.append(stream)
-            if self._clock() >= deadline:
+        ready, marked = self._ready, self._marked
+        deadline = 0.0
+        while ready:
+            stream = ready.popleft()
+            marked.discard(stream)
+            if stream.pump(_BURST) and stream not in marked:
+                marked.add(stream)
+                ready.append(stream)
+            if not ready:
+                return
+            now = self._clock()
+            if not deadline:  # what one stream takes need not be timed
+                deadline = now + SLICE
+            elif now >= deadline:
                 break
-        if self._ready and not self._scheduled:
+        if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._drain)

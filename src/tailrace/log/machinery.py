@@ -14,7 +14,7 @@ from tailrace.log.heartbeats import Heartbeats
 from tailrace.log.history import History
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Machinery:
     """Made once, given to each of them."""
 

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from mypy_extensions import mypyc_attr
 
-from tailrace.contracts import Append, Source, View
+from tailrace.contracts import Append, Source, View, make_append
 from tailrace.errors import (
     RequestError,
     StreamHasSource,
@@ -140,7 +140,7 @@ class Stream:
         if self.state is not State.FED:  # which this leaves as it is
             self.state = after(self.state, Action.FEED)
         events, size = self._make(records)
-        self._number = self._shared.store.write(Append(self.generation, events))
+        self._number = self._shared.store.write(make_append(self.generation, events))
         self.visible = self._last_seq
         self._size += size
         self._ring()

@@ -46,7 +46,7 @@ class Window:
         """Bytes held, overhead included."""
         return self._size
 
-    def extend(self, events: Sequence[Event], size: int) -> None:
+    def extend(self, events: list[Event], size: int) -> None:
         """Take the next events, ``size`` bytes of data; forget the oldest when it is too much."""
         self._events.extend(events)
         self._size += size + _OVERHEAD * len(events)

@@ -23,8 +23,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, TypeVar
@@ -60,6 +61,10 @@ LOCK_FILE: Final = "tailrace.lock"
 _READERS: Final = 4
 
 _generation = attrgetter("generation")
+# Made for every token, so without the Python function that makes a named tuple.
+_make_health: Final[Callable[[tuple[int, bool, str, bool]], StoreHealth]] = partial(
+    tuple.__new__, StoreHealth
+)
 
 
 class SqliteStore:
@@ -249,7 +254,7 @@ class SqliteStore:
         uncommitted = self._commit.uncommitted
         congested = uncommitted >= self._max_uncommitted
         if failure is None:
-            return StoreHealth(uncommitted, congested)
+            return _make_health((uncommitted, congested, "", False))
         full = failure.code == "store_full"
         return StoreHealth(uncommitted, congested, str(failure), full)
 

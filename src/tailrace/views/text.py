@@ -3,7 +3,7 @@
 # ruff: noqa: ARG002 - a contract's methods are given what some views need and others don't.
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tailrace.contracts import Closing
@@ -33,10 +33,11 @@ class TextView:
         return 1 if fewest else len(events)
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
-        if len(events) == 1 and events[0].type == DATA:
-            return self._text(events[0].data)
-        data: Iterable[bytes] = (event.data for event in events if event.type == DATA)
-        return b"".join(map(self._text, data))
+        if len(events) == 1:
+            _, _, kind, data = events[0]
+            return self._text(data) if kind == DATA else b""
+        text = self._text
+        return b"".join([text(event.data) for event in events if event.type == DATA])
 
     def end(self, generation: str, ending: Ending) -> Closing:
         return Closing(b"", whole=ending.whole)

@@ -72,8 +72,10 @@ _ORDINARY: Final = re.compile(_object_with(b"choices", rb"\[" + _ORDINARY_CHOICE
 _ORDINARY_LIMIT: Final = 4096
 # What may stand in the place of an ordinary chunk's text, and leave it an ordinary chunk; and
 # what leaves it a CHUNK: line ends and quotes are in every tenth token.
-_ORDINARY_TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*+')
-_ESCAPED_TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f]*+)*')
+_is_ordinary_text: Final = re.compile(rb'[^"\\\x00-\x1f]*+').fullmatch
+_is_escaped_text: Final = re.compile(
+    rb'[^"\\\x00-\x1f]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f]*+)*'
+).fullmatch
 # A sentence for an ending's reason or a log line, not a page of HTML.
 _MESSAGE_LIMIT: Final = 300
 # {"error": {"message": "…"}} is what everybody sends; one more level for those who wrap it.
@@ -127,7 +129,7 @@ class Mould:
         size = len(chunk)
         if size >= self.least and chunk.startswith(self.head) and chunk.endswith(self.tail):
             begin, end = len(self.head), size - len(self.tail)
-            if _ORDINARY_TEXT.fullmatch(chunk, begin, end):
+            if _is_ordinary_text(chunk, begin, end):
                 return chunk[begin:end]
         return self._learn(chunk)
 
@@ -169,7 +171,7 @@ class ChatParser:
         if mould.least <= size <= self._max_event and (
             piece.startswith(mould.head)
             and piece.endswith(mould.tail)
-            and _ESCAPED_TEXT.fullmatch(piece, len(mould.head), size - len(mould.tail))
+            and _is_escaped_text(piece, len(mould.head), size - len(mould.tail))
         ):
             return piece[len(_BEFORE) : -len(_BEHIND)]
         return None
