@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from tailrace.contracts import SinkOwner
@@ -66,8 +66,23 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError(f"{message['type']} was sent out of turn")
         self._continue(message.get("body", b""), message.get("more_body", False))
 
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Have the application answer. What it leaves open, and gave to nobody, is cut."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except BaseException as error:
+            self.logger.error("Exception in ASGI application", exc_info=error)
+        else:
+            if self.response_complete or self.disconnected or self.reader is not None:
+                return
+            self.logger.error("The ASGI application returned without completing its response.")
+        if self.response_started:
+            self.transport.close()
+        else:
+            await self.send_500_response()
+
     async def send_500_response(self) -> None:
-        """What uvicorn calls when the application failed before it answered."""
+        """Answer for an application that failed before it did."""
         answer = problem(RuntimeError(), self.scope["path"])
         headers = [*answer.headers, (b"connection", b"close")]
         await self.send(
@@ -108,6 +123,10 @@ class Cycle(RequestResponseCycle):
         if connection:
             lines += b"connection: " + connection + b"\r\n"
         return lines + b"\r\n"
+
+    def end(self) -> None:
+        """End the body of a response that has begun."""
+        self._continue(b"", more=False)
 
     def _continue(self, body: bytes, more: bool) -> None:
         if self._bodyless:
@@ -170,8 +189,8 @@ class Connection:
         """From now on ``write`` may be called; ``reader`` hears what becomes of it.
 
         Only for a body that has begun and whose length was not announced: RuntimeError for any
-        other, those to HEAD and of 204 and 304 among them. The body's end goes through ``send``.
-        None: whoever wrote has stopped.
+        other, those to HEAD and of 204 and 304 among them. The application may return meanwhile;
+        then the reader ends the body. None: whoever wrote has stopped.
         """
         cycle = self._cycle
         if reader is not None and not cycle.streams and not cycle.disconnected:
@@ -193,6 +212,18 @@ class Connection:
         self.written += len(data)
         transport.write(self._chunks.frame(data) if self._chunked else data)
         return not self._flow.write_paused
+
+    @property
+    def full(self) -> bool:
+        """Whether the transport has enough for now."""
+        return self._flow.write_paused
+
+    def end(self) -> bool:
+        """End the body, as ``send`` does with ``more_body`` false; False: the client is gone."""
+        if self._transport.is_closing():
+            return False
+        self._cycle.end()
+        return True
 
     def abort(self) -> None:
         """Close now, so that a chunked body is left without its last chunk.
