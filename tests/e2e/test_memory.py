@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import socket
 import sys
@@ -28,7 +29,7 @@ from tailrace.server.http1 import WRITE_HIGH_WATER
 from tailrace.testing.chunks import DONE, chunk, role_chunk
 from tailrace.testing.script import Head, Script, Send, Step, Wait
 from tailrace.testing.threaded import ThreadedUpstream
-from tests.e2e.harness import Server, Viewer, get, serving
+from tests.e2e.harness import PLAIN, Server, Viewer, get, serving
 
 pytestmark = [
     pytest.mark.slow,
@@ -215,3 +216,33 @@ def test_a_thousand_viewers_that_never_read_cost_what_was_promised(tmp_path: Pat
             assert b'{"ending": "completed"' in reading.tail
         show("at most, four of them having read everything", peak(server))
         assert peak(server) < limit
+
+
+IDLE = 500
+# A connection, a cursor and a sink are 3.3 KB; nginx and its nchan take 10 for the same.
+IDLE_BOUND = 6 * KIB
+
+
+@pytest.mark.skipif(bool(os.environ.get(PLAIN)), reason="plain ASGI needs a task for each viewer")
+def test_a_viewer_in_whose_stream_nothing_happens_costs_next_to_nothing(tmp_path: Path) -> None:
+    with (
+        room_for_sockets(2 * IDLE),
+        ThreadedUpstream() as upstream,
+        serving(upstream.base_url, tmp_path) as server,
+        ExitStack() as stack,
+    ):
+
+        def watch(count: int) -> int:
+            """The server's memory with so many more viewers."""
+            for _ in range(count):
+                stack.enter_context(get(server, f"{link}?view=sse"))
+            return server.memory()
+
+        upstream.script(answer("a"))
+        asked = stack.enter_context(get(server, "/stream?content=Hi"))
+        link = asked.fields["content-location"]
+        # The first ones load code, and fill what memory the server has in reserve.
+        before = watch(IDLE)
+        cost = (watch(IDLE) - before) / IDLE
+        print(f"\nan idle viewer: {cost:.0f} bytes")
+        assert cost < IDLE_BOUND

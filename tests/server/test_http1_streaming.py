@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tailrace.server.access_log import AccessLog
 from tailrace.server.cycle import Chunks
+from tailrace.server.sink import TransportSink
 from tests.server.http1_harness import (
     App,
     LoopFactory,
@@ -201,6 +203,125 @@ def test_a_pipelined_request_does_not_get_the_bytes_of_the_one_before(loop: Loop
             writer.close()
             assert raw.count(b"HTTP/1.1 200") == 2
             assert raw.index(b"/first") < raw.rindex(b"HTTP/1.1 200") < raw.index(b"/second")
+
+    run(loop, test())
+
+
+# --- after the request's task -----------------------------------------------------------------
+
+
+def leaving(reader: Reader) -> App:
+    """Returns at once, and leaves its response to ``reader``; answers /whole by itself."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await start(send)
+        if scope["path"] == "/whole":
+            await write(send, b"whole", more=False)
+        else:
+            connection_of(scope).stream_to(reader)
+
+    return app
+
+
+@each_loop
+def test_a_response_outlives_its_task_until_its_reader_ends_it(loop: LoopFactory) -> None:
+    async def test() -> None:
+        async with serving(leaving(Reader())) as served, served.client() as client:
+            await client.send(GET)
+            await client.head()
+            await served.idle()
+            connection = connection_of(served.scopes[0])
+            assert connection.write(b"late")
+            assert connection.end()
+            assert await client.reader.readexactly(14) == b"4\r\nlate\r\n0\r\n\r\n"
+            await client.send(b"GET /whole HTTP/1.1\r\nConnection: close\r\n\r\n")
+            assert (await client.everything()).body == b"5\r\nwhole\r\n0\r\n\r\n"
+
+    run(loop, test())
+
+
+@each_loop
+def test_a_request_behind_such_a_response_is_answered_after_it(loop: LoopFactory) -> None:
+    async def test() -> None:
+        async with serving(leaving(Reader())) as served, served.client() as client:
+            await client.send(GET)
+            await client.head()
+            await served.idle()
+            await client.send(b"GET /whole HTTP/1.1\r\nConnection: close\r\n\r\n")
+            connection = connection_of(served.scopes[0])
+            connection.write(b"first")
+            assert await client.reader.readexactly(10) == b"5\r\nfirst\r\n"
+            assert len(served.scopes) == 1
+            connection.end()
+            assert (await client.everything()).raw.startswith(b"0\r\n\r\nHTTP/1.1 200")
+
+    run(loop, test())
+
+
+@each_loop
+def test_a_reader_hears_that_its_client_left_when_the_task_is_long_over(loop: LoopFactory) -> None:
+    reader = Reader()
+
+    async def test() -> None:
+        async with serving(leaving(reader)) as served:
+            async with served.client() as client:
+                await client.send(GET)
+                await client.head()
+                await served.idle()
+            await until(lambda: reader.gone)
+            connection = connection_of(served.scopes[0])
+            assert not connection.write(b"late")
+            assert not connection.end()
+
+    run(loop, test())
+
+
+def finishing(lines: list[str], full: asyncio.Event, *, whole: bool) -> App:
+    """Fills its client through a sink of ours, and finishes."""
+    log = AccessLog(lines.append)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await start(send)
+        sink = TransportSink(connection_of(scope), log.begin("GET"))
+        sink.follow(Reader())
+        while sink.write(b"x" * 8192):
+            await asyncio.sleep(0)
+        sink.finish(whole)
+        full.set()
+
+    return app
+
+
+@each_loop
+def test_the_end_for_a_full_client_waits_until_that_has_read(loop: LoopFactory) -> None:
+    lines: list[str] = []
+    full = asyncio.Event()
+
+    async def test() -> None:
+        async with serving(finishing(lines, full, whole=True)) as served, served.client() as client:
+            await client.send(GET_AND_CLOSE)
+            await full.wait()
+            assert lines == []
+            assert (await client.everything()).raw.endswith(b"x\r\n0\r\n\r\n")
+            assert lines[0].endswith("ms")
+
+    run(loop, test())
+
+
+@each_loop
+def test_a_full_client_whose_body_is_to_be_cut_is_not_waited_for(loop: LoopFactory) -> None:
+    lines: list[str] = []
+    full = asyncio.Event()
+
+    async def test() -> None:
+        async with (
+            serving(finishing(lines, full, whole=False)) as served,
+            served.client() as client,
+        ):
+            await client.send(GET_AND_CLOSE)
+            await full.wait()
+            assert lines[0].endswith("aborted")
+            await until(lambda: not served.state.connections)
 
     run(loop, test())
 

@@ -18,7 +18,7 @@ import importlib
 import importlib.util
 import socket
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol, TypeAlias
 
 import uvicorn
@@ -131,22 +131,22 @@ class _Server(uvicorn.Server):
         try:
             async with asyncio.timeout(self._shutdown_timeout):
                 await self._application.drain(self._shutdown_timeout)
-                # uvicorn's sets ring no bell, so they are polled.
-                while self._busy():  # noqa: ASYNC110
-                    await asyncio.sleep(_POLL)
+                await self._idle()
         except TimeoutError:
             pass
         finally:
             await self._abort()
 
-    def _busy(self) -> bool:
-        return bool(self.server_state.connections or self.server_state.tasks)
+    async def _idle(self) -> None:
+        # uvicorn's sets ring no bell, so they are polled.
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL)
 
     async def _abort(self) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        tasks = set(self.server_state.tasks)
-        for task in tasks:
+        for task in set(self.server_state.tasks):
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CLEANUP_TIMEOUT)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLEANUP_TIMEOUT):
+                await self._idle()

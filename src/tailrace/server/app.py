@@ -63,7 +63,8 @@ class Application:
             await self._serve(exchange, scope)
         finally:
             self._running.discard(task)
-            entry.end()
+            if not exchange.goes_on:
+                entry.end()
 
     async def _serve(self, exchange: Exchange, scope: MutableMapping[str, Any]) -> None:
         try:
@@ -133,7 +134,8 @@ class Application:
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the deadline is the caller's
         """Let readers go, end sources, and wait up to ``timeout`` seconds for requests to end.
 
-        Call it once the server accepts no more connections and before it waits for those it has.
+        Call it once the server accepts no more connections and before it waits for those it has:
+        a response that goes on without its request's task is over with its connection.
         """
         self._departure.set()
         catalogue = self._services.catalogue

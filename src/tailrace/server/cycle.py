@@ -1,50 +1,155 @@
 """One request and its response on an HTTP/1 connection: framing, and breaking off.
 
-uvicorn's cycle with ``send`` written anew, because how a body is delimited depends on the
-client's version (RFC 9112 §6.3) and because there must be exactly one Connection field:
+How a body is delimited depends on the client's version (RFC 9112 §6.3):
 
     body                      HTTP/1.1              HTTP/1.0
     ------------------------  --------------------  --------------------
     length announced          as announced          as announced
     length not known          chunked               until close
     HEAD, 204, 304            none                  none
+
+and there is exactly one Connection field, whatever the application gives.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
-from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPScope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from tailrace.contracts import SinkOwner
+from tailrace.server.flow import Flag, Flow
 from tailrace.server.problems import problem
+from tailrace.server.reading import Head
+
+logger = logging.getLogger(__name__)
 
 EXTENSION: Final = "tailrace.connection"
 """``scope["extensions"][EXTENSION]`` is a Connection; absent under other ASGI servers."""
 
+# Bytes of body that wait for the application before the socket is no longer read.
+_BODY_HIGH_WATER: Final = 64 * 1024
 _FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE_BAD: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class Cycle(RequestResponseCycle):
+class Host(Protocol):
+    """What a cycle needs of its connection."""
+
+    transport: asyncio.Transport
+    flow: Flow
+
+    @property
+    def default_headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """Fields for every response, Date among them."""
+        ...
+
+    def answered(self) -> None:
+        """The running response is whole."""
+        ...
+
+    def drop(self, cycle: Cycle) -> None:
+        """Break the connection off in the middle of a response."""
+        ...
+
+
+class Cycle:
     """One request and its response, with a framing that suits the client's version."""
 
-    _remaining: int | None = None
-    """Bytes of body still to come where the length was announced."""
-    _bodyless: bool = False
+    __slots__ = (
+        "_body", "_bodyless", "_expects_continue", "_flow", "_host", "_method", "_modern", "_news",
+        "_remaining", "chunked", "disconnected", "keep_alive", "more_body", "reader",
+        "response_complete", "response_started", "transport",
+    )  # fmt: skip
 
-    reader: SinkOwner | None = None
-    """Who writes the body straight to the transport, and hears when there is room or nobody."""
+    def __init__(self, host: Host, head: Head) -> None:
+        self._host = host
+        self._flow = host.flow
+        self.transport = host.transport
+        self._method = head.method
+        self._modern = head.modern
+        self._expects_continue = head.expects_continue
+        self.keep_alive = head.keep_alive
+        self._news = Flag()  # what receive() waits for
+        self._body = bytearray()
+        self.more_body = True
+        """Whether the request has not come to its end."""
+        self.disconnected = False
+        self.response_started = False
+        self.response_complete = False
+        self.chunked = False
+        self._remaining: int | None = None  # of the body, where its length was announced
+        self._bodyless = False
+        self.reader: SinkOwner | None = None
+        """Who writes the body straight to the transport, and hears when there is room or nobody."""
+
+    # --- the request --------------------------------------------------------------------------
+
+    def hear(self, data: bytes) -> None:
+        """Some of the request's body has come."""
+        if self.response_complete:
+            return
+        self._body += data
+        if len(self._body) > _BODY_HIGH_WATER:
+            self._flow.pause_reading()
+        self._news.set()
+
+    def hear_end(self) -> None:
+        """The request is whole."""
+        self.more_body = False
+        self._news.set()
 
     def lose(self) -> None:
         """Treat the client as gone: nothing more is written, ``receive`` says disconnect."""
         self.disconnected = True
-        self.message_event.set()
+        self._news.set()
         if self.reader is not None:
             self.reader.lost()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """ASGI ``receive``."""
+        if self._expects_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._expects_continue = False
+        if not (self.disconnected or self.response_complete):
+            self._flow.resume_reading()
+            await self._news.wait()
+            self._news.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body = bytes(self._body)
+        self._body.clear()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    # --- the response -------------------------------------------------------------------------
+
+    async def run(self, app: ASGI3Application, scope: HTTPScope) -> None:
+        """Have the application answer. What it leaves open, and gave to nobody, is cut."""
+        try:
+            await app(scope, self.receive, self.send)
+        except BaseException:
+            logger.exception("The application failed.")
+        else:
+            if self.response_complete or self.disconnected or self.reader is not None:
+                return
+            logger.error("The application returned without completing its response.")
+        if self.response_started:
+            self.transport.close()
+        else:
+            await self._fail(scope["path"])
+
+    async def _fail(self, path: str) -> None:
+        answer = problem(RuntimeError(), path)
+        headers = [*answer.headers, (b"connection", b"close")]
+        await self.send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        await self.send({"type": "http.response.body", "body": answer.body})
 
     @property
     def streams(self) -> bool:
@@ -54,8 +159,8 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: ASGISendEvent) -> None:
         """ASGI ``send``. Waits while the transport is full; does nothing for a lost client."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+        if self._flow.write_paused and not self.disconnected:
+            await self._flow.drain()
         if self.disconnected:
             return
         if message["type"] == "http.response.start" and not self.response_started:
@@ -66,19 +171,10 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError(f"{message['type']} was sent out of turn")
         self._continue(message.get("body", b""), message.get("more_body", False))
 
-    async def send_500_response(self) -> None:
-        """What uvicorn calls when the application failed before it answered."""
-        answer = problem(RuntimeError(), self.scope["path"])
-        headers = [*answer.headers, (b"connection", b"close")]
-        await self.send(
-            {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
-        await self.send({"type": "http.response.body", "body": answer.body})
-
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         lines = [STATUS_LINE[status]]
         connection = b""
-        for name, value in (*self.default_headers, *headers):
+        for name, value in (*self._host.default_headers, *headers):
             if not _FIELD_NAME.fullmatch(name) or _FIELD_VALUE_BAD.search(value):
                 raise RuntimeError("a response header field is malformed")
             lowered = name.lower()
@@ -90,29 +186,38 @@ class Cycle(RequestResponseCycle):
             if lowered == b"content-length":
                 self._remaining = int(value)
             lines += (lowered, b": ", value, b"\r\n")
-        self._bodyless = self.scope["method"] == "HEAD" or status in (204, 304)
+        self._bodyless = self._method == "HEAD" or status in (204, 304)
         lines.append(self._framing(connection))
         self.response_started = True
-        self.waiting_for_100_continue = False
+        self._expects_continue = False
         self.transport.write(b"".join(lines))
 
     def _framing(self, connection: bytes) -> bytes:
         """The last lines of the head: how the body is delimited, and what comes after it."""
         open_ended = self._remaining is None and not self._bodyless
-        self.chunked_encoding = open_ended and self.scope["http_version"] == "1.1"
-        if b"close" in connection.lower() or (open_ended and not self.chunked_encoding):
+        self.chunked = open_ended and self._modern
+        if b"close" in connection.lower() or (open_ended and not self.chunked):
             self.keep_alive = False
         if not self.keep_alive:
             connection = b"close"
-        lines = b"transfer-encoding: chunked\r\n" if self.chunked_encoding else b""
+        lines = b"transfer-encoding: chunked\r\n" if self.chunked else b""
         if connection:
             lines += b"connection: " + connection + b"\r\n"
         return lines + b"\r\n"
 
+    def end(self) -> None:
+        """End the body of a response that has begun."""
+        self._continue(b"", more=False)
+
+    def abort(self) -> None:
+        """Leave the response without its end; nothing where it has that, or nobody reads it."""
+        if not (self.response_complete or self.disconnected):
+            self._host.drop(self)
+
     def _continue(self, body: bytes, more: bool) -> None:
         if self._bodyless:
             pass
-        elif self.chunked_encoding:
+        elif self.chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             self.transport.write(chunk if more else chunk + b"0\r\n\r\n")
         else:
@@ -123,8 +228,8 @@ class Cycle(RequestResponseCycle):
             self.transport.write(body)
         if not more:
             self.response_complete = True
-            self.message_event.set()
-            self.on_response()
+            self._news.set()
+            self._host.answered()
 
 
 class Chunks:
@@ -146,20 +251,15 @@ class Chunks:
 class Connection:
     """What an application may know and do about the connection its request came on."""
 
-    __slots__ = ("_chunked", "_chunks", "_cycle", "_drop", "_flow", "_transport", "peer", "written")
+    __slots__ = ("_chunked", "_chunks", "_cycle", "_flow", "_transport", "peer", "written")
 
     def __init__(
-        self,
-        cycle: Cycle,
-        drop: Callable[[Cycle], None],
-        peer: tuple[str, int] | None,
-        chunks: Chunks,
+        self, cycle: Cycle, flow: Flow, peer: tuple[str, int] | None, chunks: Chunks
     ) -> None:
         self._cycle = cycle
         self._chunks = chunks
-        self._drop = drop
         self._transport = cycle.transport
-        self._flow = cycle.flow
+        self._flow = flow
         self._chunked = False
         self.written = 0
         """Bytes of body that ``write`` took."""
@@ -170,14 +270,14 @@ class Connection:
         """From now on ``write`` may be called; ``reader`` hears what becomes of it.
 
         Only for a body that has begun and whose length was not announced: RuntimeError for any
-        other, those to HEAD and of 204 and 304 among them. The body's end goes through ``send``.
-        None: whoever wrote has stopped.
+        other, those to HEAD and of 204 and 304 among them. The application may return meanwhile;
+        then the reader ends the body. None: whoever wrote has stopped.
         """
         cycle = self._cycle
         if reader is not None and not cycle.streams and not cycle.disconnected:
             raise RuntimeError("only a body of unknown length can be streamed")
         cycle.reader = reader
-        self._chunked = bool(cycle.chunked_encoding)
+        self._chunked = cycle.chunked
         if reader is not None and cycle.disconnected:
             reader.lost()
 
@@ -194,6 +294,18 @@ class Connection:
         transport.write(self._chunks.frame(data) if self._chunked else data)
         return not self._flow.write_paused
 
+    @property
+    def full(self) -> bool:
+        """Whether the transport has enough for now."""
+        return self._flow.write_paused
+
+    def end(self) -> bool:
+        """End the body, as ``send`` does with ``more_body`` false; False: the client is gone."""
+        if self._transport.is_closing():
+            return False
+        self._cycle.end()
+        return True
+
     def abort(self) -> None:
         """Close now, so that a chunked body is left without its last chunk.
 
@@ -202,5 +314,4 @@ class Connection:
         complete or the client gone. A client of HTTP/1.0 cannot tell this from a whole body:
         its framing has no room for the difference.
         """
-        if not (self._cycle.response_complete or self._cycle.disconnected):
-            self._drop(self._cycle)
+        self._cycle.abort()

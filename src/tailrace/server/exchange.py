@@ -45,6 +45,8 @@ class Exchange:
     """Whether the client's Authorization is meant for the upstream."""
     started: bool = field(default=False, init=False)
     """Whether the response's head went out."""
+    goes_on: bool = field(default=False, init=False)
+    """Whether the response goes on without its task. Whoever ends it ends ``entry``, too."""
 
     def header(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""

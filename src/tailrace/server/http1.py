@@ -1,9 +1,10 @@
-"""HTTP/1 as we speak it: uvicorn's httptools protocol with its gaps closed.
+"""HTTP/1 as we speak it, in uvicorn's stead: a connection, and the responses made on it.
 
-uvicorn reads bytes, calls the parser, and runs the application in a task; that stays. What a
-server of long responses must get right besides is here, and was found by running uvicorn 0.54:
+Bytes go to a reader (``reading.py``), each request that it finds is answered by the application
+in a task (``cycle.py``), one after the other. What a server of long responses must get right
+besides was found by running uvicorn 0.54:
 
-    what happens                               uvicorn 0.54             here
+    what happens                               uvicorn's httptools      here
     -----------------------------------------  -----------------------  -------------------------
     a target or head without end               kept in memory, 200      414, 431 while it arrives
     malformed HTTP                             400 in plain text        400 as a problem
@@ -23,34 +24,38 @@ Every refusal is answered in full before the connection goes: closing a socket o
 was read makes the kernel send RST, and a client may then lose the answer (RFC 9112 §9.6). So the
 sending side is closed first, and what still comes is read and dropped for LINGER seconds.
 
+Connections are held by the thousand while nothing happens on them, so each has slots, and no
+parser between requests.
+
 ``limit_concurrency`` and WebSockets are uvicorn's and not offered here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from enum import Enum, auto
-from typing import Any, Final
+import contextvars
+import logging
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
 
-import httptools
-from uvicorn._types import ASGI3Application
+from uvicorn._types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from tailrace.errors import BadRequest, HeadersTooLarge, RequestError
+from tailrace.errors import BadRequest, RequestError
 from tailrace.server.access_log import AccessLog
 from tailrace.server.cycle import EXTENSION, Chunks, Connection, Cycle
-from tailrace.server.head_limits import HeadMeter, Limits
+from tailrace.server.flow import Flow
+from tailrace.server.head_limits import Limits
 from tailrace.server.problems import problem
+from tailrace.server.reading import Head, RequestReader, Stage
 from tailrace.server.sockets import set_options
-from tailrace.server.target import parse_target, percent_encode_line
 
 __all__ = ["EXTENSION", "Connection", "Http1Protocol", "Limits", "make_protocol"]
+
+logger = logging.getLogger(__name__)
 
 # Below this the transport takes one more slice (32 KiB): a viewer that stops reading holds at
 # most 64 KiB in the transport, and one slice waits in its sink.
@@ -68,24 +73,23 @@ LINGER: Final = 2.0
 FLUSH_PATIENCE: Final = 30.0
 
 
-class _Stage(Enum):
-    """Where the parser stands in the request that it reads."""
-
-    IDLE = auto()
-    HEAD = auto()
-    BODY = auto()
-
-
-class Http1Protocol(HttpToolsProtocol):
+class Http1Protocol(asyncio.Protocol):
     """One connection. ``make_protocol`` gives it its limits."""
 
-    limits: Limits = Limits()
-    log: AccessLog | None = None
-    chunks: Chunks
+    __slots__ = (
+        "_app_state", "_config", "_deadline", "_deaf", "_held", "_idle_timer", "_loop", "_queue",
+        "_reader", "_running", "_state", "cycle", "flow", "transport",
+    )  # fmt: skip
+
+    limits: ClassVar[Limits] = Limits()
+    log: ClassVar[AccessLog | None] = None
+    chunks: ClassVar[Chunks]
     """Shared by the connections of one server."""
-    extends: bool = True
+    extends: ClassVar[bool] = True
     """Whether applications are offered the connection, beside plain ASGI."""
-    cycle: Cycle | None  # type: ignore[assignment]
+
+    transport: asyncio.Transport
+    flow: Flow
 
     def __init__(
         self,
@@ -94,38 +98,47 @@ class Http1Protocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self.url = b""
-        self._stage = _Stage.IDLE
-        self._line_open = True  # the request line has not been seen to its end
-        self._meter = HeadMeter(self.limits)
-        self._replaying = False
-        self._deaf = False  # refused: whatever still comes is dropped
+        """As uvicorn calls it."""
+        if not config.loaded:
+            config.load()
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_event_loop()
+        self._reader: RequestReader | None = None  # while a request is being read
+        self.cycle: Cycle | None = None  # whose request is, or was the last to be read
+        self._running: Cycle | None = None  # whose response is being made, or was
+        self._queue: tuple[tuple[Cycle, HTTPScope], ...] = ()  # read, to be answered after that
         self._held = bytearray()  # what came behind a queued request, unparsed
-        self._running: Cycle | None = None
+        self._deaf = False  # refused: whatever still comes is dropped
         self._deadline: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None  # until the next request
 
     # --- the connection -----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn's own classes
+        self.transport = transport
+        self.flow = Flow(transport)
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER, low=WRITE_LOW_WATER)
         set_options(transport.get_extra_info("socket"))
         self._expire_after(self.limits.head_timeout)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        self._state.connections.discard(self)
         self._cancel_deadline()
-        self._unset_keepalive_if_required()
-        self.pipeline.clear()
-        self._held.clear()
-        if self._running is not None and not self._running.response_complete:
-            self._running.lose()
-        super().connection_lost(exc)
+        self._cancel_idle_timer()
+        self._forget_what_follows()
+        self._close_reader()
+        running = self._unfinished()
+        if running is not None:
+            running.lose()
+        self._running = self.cycle = None
+        self.flow.resume_writing()
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops: end after the running response."""
-        self.pipeline.clear()
-        self._held.clear()
+        self._forget_what_follows()
         running = self._unfinished()
         if running is None:
             self._close()
@@ -133,10 +146,10 @@ class Http1Protocol(HttpToolsProtocol):
             running.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self._cancel_idle_timer()
         if self._deaf:
             return
-        if not self.pipeline:
+        if not self._queue:
             self._feed(data)
             return
         # A request waits behind the running one. Reading goes on, unparsed, because a socket
@@ -145,15 +158,14 @@ class Http1Protocol(HttpToolsProtocol):
         if len(self._held) > HELD_HIGH_WATER:
             self.flow.pause_reading()
 
+    def pause_writing(self) -> None:
+        self.flow.pause_writing()
+
     def resume_writing(self) -> None:
-        super().resume_writing()
+        self.flow.resume_writing()
         running = self._running
         if running is not None and running.reader is not None:
             running.reader.writable()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Called by uvicorn when nothing followed a response for a while."""
-        self._close()
 
     def _close(self) -> None:
         """Close once what was written is flushed, which may not take for ever.
@@ -166,181 +178,146 @@ class Http1Protocol(HttpToolsProtocol):
 
     def _expire_after(self, seconds: float) -> None:
         self._cancel_deadline()
-        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = self._loop.call_later(seconds, self.transport.abort)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
+    def _cancel_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _expect_a_request(self) -> None:
+        """Close where none follows for a while."""
+        self._idle_timer = self._loop.call_later(self._config.timeout_keep_alive, self._close)
+
+    def _forget_what_follows(self) -> None:
+        self._queue = ()
+        self._held.clear()
+
     def _unfinished(self) -> Cycle | None:
         """The cycle whose response is being made."""
         running = self._running
         return None if running is None or running.response_complete else running
 
-    # --- parsing ------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------
 
     def _feed(self, data: bytes) -> None:
-        if self._stage is not _Stage.BODY and self._line_open:
-            data, ended = percent_encode_line(data)
-            self._line_open = not ended
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = RequestReader(self, self.limits)
         try:
-            self.parser.feed_data(data)
-            self._meter.read(len(data))
-        except httptools.HttpParserUpgrade as declined:
-            self._decline_upgrade(data[declined.args[0] :])
-        except httptools.HttpParserError as broken:
-            self._refuse(self._cause(broken))
-        except HeadersTooLarge as error:
-            self._refuse(error)
-        else:
-            self._mind_the_head()
+            reader.feed(data)
+        except Exception as error:
+            if not isinstance(error, RequestError):
+                logger.exception("A request could not be read.")
+            self._refuse(error, reader)
+            return
+        self._mind_the_head(reader)
+        if reader.stage is Stage.AFTER:
+            self._close_reader()
 
-    def _cause(self, broken: httptools.HttpParserError) -> BaseException:
-        """What to answer: what our own callback raised, or else that this is not HTTP."""
-        cause = broken.__context__
-        if isinstance(broken, httptools.HttpParserCallbackError) and cause is not None:
-            if not isinstance(cause, RequestError):
-                self.logger.error("A request could not be read.", exc_info=cause)
-            return cause
-        return BadRequest(f"This is not valid HTTP/1.1 ({broken}).")
-
-    def _mind_the_head(self) -> None:
+    def _mind_the_head(self, reader: RequestReader) -> None:
         """Bound the time that an unfinished head may take."""
-        waiting = self._stage is not _Stage.BODY and self._unfinished() is None
-        if waiting and self._deadline is None and self.timeout_keep_alive_task is None:
+        waiting = reader.stage is not Stage.BODY and self._unfinished() is None
+        if waiting and self._deadline is None and self._idle_timer is None:
             self._expire_after(self.limits.head_timeout)
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Read on as HTTP/1.1, which RFC 9110 §7.8 lets a server do.
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
-        httptools takes a body behind ``Upgrade`` for another protocol's bytes. A new parser
-        is given the framing fields alone and continues with the body.
-        """
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        framing = (b"content-length", b"transfer-encoding")
-        lines = [b"%b: %b\r\n" % field for field in self.headers if field[0] in framing]
-        self._replaying = True
-        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(lines) + b"\r\n")
-        if rest:
-            self._feed(rest)
-
-    # --- the parser's callbacks ---------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        if self._replaying:
-            return
-        super().on_message_begin()
-        self._stage = _Stage.HEAD
-        self._meter.restart()
-
-    def on_url(self, url: bytes) -> None:
-        if self._replaying:
-            return
-        super().on_url(url)
-        self._meter.target(len(self.url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._replaying:
-            return
-        self._meter.field(name, value)
-        if self._stage is _Stage.HEAD:  # else a trailer, which must not pass for a header
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        if self._replaying:
-            self._replaying = False
-            return
-        self._complete_scope()
-        self._stage = _Stage.BODY
-        self._meter.restart()
+    def on_head(self, head: Head) -> None:
+        """What the reader says, as do the next two."""
         self._cancel_deadline()
-        self._unset_keepalive_if_required()
-        cycle = self._make_cycle()
-        if self._unfinished() is None:
-            self.cycle = cycle
-            self._start_asgi_task(cycle, self.app)
-            return
-        if len(self.pipeline) >= MAX_PIPELINED:
+        self._cancel_idle_timer()
+        if len(self._queue) >= MAX_PIPELINED:
             raise BadRequest("Too many requests wait on this connection.")
-        self.cycle = cycle
-        self.pipeline.appendleft((cycle, self.app))
+        self.cycle = cycle = Cycle(self, head)
+        scope = self._scope(head, cycle)
+        if self._unfinished() is None:
+            self._start(cycle, scope)
+        else:
+            self._queue = (*self._queue, (cycle, scope))
 
-    def on_body(self, body: bytes) -> None:
-        self._meter.hear()
-        super().on_body(body)
+    def on_body(self, data: bytes) -> None:
+        assert self.cycle is not None  # noqa: S101 - a body comes after its head
+        self.cycle.hear(data)
 
-    def on_message_complete(self) -> None:
-        if self.parser.should_upgrade():  # the body, if any, is read by another parser
-            return
-        super().on_message_complete()
-        self._stage = _Stage.IDLE
-        self._line_open = True
-        self._meter.restart()
-        if self.cycle is not None and self.cycle.more_body and self.cycle.response_complete:
+    def on_end(self) -> None:
+        assert self.cycle is not None  # noqa: S101
+        if self.cycle.response_complete:
             self._rest_came(self.cycle)
+        else:
+            self.cycle.hear_end()
 
-    def _complete_scope(self) -> None:
-        version: str = self.parser.get_http_version()
-        if version not in ("1.0", "1.1"):
-            raise BadRequest(f"HTTP/{version} is not spoken here; use HTTP/1.1.")
-        target = parse_target(self.url)
-        if target.authority is not None:
-            self.headers[:] = [field for field in self.headers if field[0] != b"host"]
-            self.headers.append((b"host", target.authority))
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["http_version"] = version
-        self.scope["path"] = self.root_path + target.path
-        self.scope["raw_path"] = self.root_path.encode("ascii") + target.raw_path
-        self.scope["query_string"] = target.query
-
-    def _make_cycle(self) -> Cycle:
-        modern = self.scope["http_version"] == "1.1"
-        cycle = Cycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,  # ours is written by the application, at the request's end
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue and modern,  # RFC 9110 §10.1.1
-            keep_alive=modern and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
+    def _scope(self, head: Head, cycle: Cycle) -> HTTPScope:
+        target = head.target
+        root = self._config.root_path
+        scope: HTTPScope = {
+            "type": "http",
+            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1" if head.modern else "1.0",
+            "server": get_local_addr(self.transport),
+            "client": get_remote_addr(self.transport),
+            "scheme": "https" if is_ssl(self.transport) else "http",
+            "method": head.method,
+            "root_path": root,
+            "path": root + target.path,
+            "raw_path": root.encode("ascii") + target.raw_path,
+            "query_string": target.query,
+            "headers": head.headers,
+            "state": self._app_state.copy(),
+        }
         if self.extends:
-            connection: Any = Connection(cycle, self._drop, self.client, self.chunks)
-            self.scope["extensions"] = {EXTENSION: connection}
-        return cycle
-
-    def _should_upgrade(self) -> bool:
-        return False
+            connection: Any = Connection(cycle, self.flow, scope["client"], self.chunks)
+            scope["extensions"] = {EXTENSION: connection}
+        return scope
 
     # --- responses ----------------------------------------------------------------------------
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        assert isinstance(cycle, Cycle)  # noqa: S101  # we make no other
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
+    @property
+    def default_headers(self) -> Iterable[tuple[bytes, bytes]]:
+        """uvicorn renews them every second, for the date."""
+        return self._state.default_headers
 
-    def on_response_complete(self) -> None:
+    def _start(self, cycle: Cycle, scope: HTTPScope) -> None:
+        self._running = cycle
+        context = contextvars.Context() if self._config.reset_contextvars else None
+        task = self._loop.create_task(cycle.run(self._config.loaded_app, scope), context=context)
+        task.add_done_callback(self._state.tasks.discard)
+        self._state.tasks.add(task)
+
+    def answered(self) -> None:
+        """The running response is whole: the next request's turn, or the end."""
+        self._state.total_requests += 1
         finished = self._running
-        if finished is not None and finished.more_body and not self.transport.is_closing():
+        if finished is None or self.transport.is_closing():
+            return
+        if finished.more_body:
             self._drop_rest(finished)
             return
-        if finished is not None and not finished.keep_alive:
+        if not finished.keep_alive:
             self._close()
-        super().on_response_complete()
-        if self._held and not self.pipeline:
+            return
+        self.flow.resume_reading()
+        if not self._queue:
+            self._expect_a_request()
+            return
+        (cycle, scope), *behind = self._queue
+        self._queue = tuple(behind)
+        self._start(cycle, scope)
+        if self._held and not self._queue:
             held = bytes(self._held)
             self._held.clear()
             self.data_received(held)
 
     def _drop_rest(self, finished: Cycle) -> None:
         """The response is out before the request was in: read and drop the rest, for a while."""
-        self.server_state.total_requests += 1
         self.flow.resume_reading()
         self._expire_after(LINGER)
         if not finished.keep_alive:
@@ -351,45 +328,41 @@ class Http1Protocol(HttpToolsProtocol):
         if not finished.keep_alive:
             self._close()
             return
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._expect_a_request()
 
-    def _drop(self, cycle: Cycle) -> None:
+    def drop(self, cycle: Cycle) -> None:
         """Break the connection off in the middle of a response."""
         cycle.lose()
-        self.pipeline.clear()
+        self._forget_what_follows()
         if self.flow.write_paused:
             self.transport.abort()
             return
         self._close()
 
-    def _refuse(self, error: BaseException) -> None:
+    def _refuse(self, error: BaseException, reader: RequestReader) -> None:
         """Answer for a request that never reaches the application, then hear no more."""
         self._deaf = True
         self._cancel_deadline()
-        self.pipeline.clear()
-        self._held.clear()
+        self._forget_what_follows()
         running = self._unfinished()
-        if running is None and self._stage is _Stage.BODY:
+        if running is None and reader.stage is Stage.BODY:
             self._close()  # this request was answered already, before its end
             return
         if running is not None and not running.more_body:
             running.keep_alive = False  # what is broken comes behind it: it ends in peace
             return
         if running is not None and running.response_started:
-            self._drop(running)  # an answer to this would land inside the other's body
+            self.drop(running)  # an answer to this would land inside the other's body
             return
         if running is not None:
             running.lose()
-        self._answer(error)
+        self._answer(error, reader.url.partition(b"?")[0].decode("latin-1"))
         self._half_close()
         self._expire_after(LINGER)
 
-    def _answer(self, error: BaseException) -> None:
-        path = self.url.partition(b"?")[0].decode("latin-1")
+    def _answer(self, error: BaseException, path: str) -> None:
         answer = problem(error, path)
-        headers = (*self.server_state.default_headers, *answer.headers, (b"connection", b"close"))
+        headers = (*self.default_headers, *answer.headers, (b"connection", b"close"))
         lines = [b"%b: %b\r\n" % field for field in headers]
         self.transport.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body]))
         if self.log is not None:
@@ -404,10 +377,16 @@ class Http1Protocol(HttpToolsProtocol):
 
 def make_protocol(
     limits: Limits, log: AccessLog | None = None, *, extends: bool = True
-) -> type[HttpToolsProtocol]:
+) -> type[Http1Protocol]:
     """The class for uvicorn's ``Config(http=…)``. ``log`` gets the requests refused here.
 
     ``extends``: offer applications the connection; else they have plain ASGI and nothing more.
     """
-    members = {"limits": limits, "log": log, "chunks": Chunks(), "extends": extends}
+    members = {
+        "__slots__": (),
+        "limits": limits,
+        "log": log,
+        "chunks": Chunks(),
+        "extends": extends,
+    }
     return type("LimitedHttp1Protocol", (Http1Protocol,), members)

@@ -17,45 +17,65 @@ from tailrace.server.cycle import Connection
 
 
 class TransportSink:
-    """Takes a cursor's bytes straight to its client's transport."""
+    """Takes a cursor's bytes straight to its client's transport, and ends the response.
 
-    __slots__ = ("_connection", "_done", "_entry", "_owner", "write")
+    The request's task is over by then, and with it all that was needed to answer: a viewer in
+    whose stream nothing happens costs a connection, a cursor and this.
+    """
+
+    __slots__ = ("_connection", "_entry", "_owner", "retiring", "write")
 
     def __init__(self, connection: Connection, entry: Entry) -> None:
         self._connection = connection
         self._entry = entry
         self._owner: SinkOwner | None = None
-        self._done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.retiring: asyncio.TimerHandle | None = None
+        """Cancelled at the response's end."""
         # Called for every delivery, so without a function of ours between.
         self.write: Callable[[bytes], bool] = connection.write
 
+    def follow(self, owner: SinkOwner) -> None:
+        """Let ``owner`` write until the end, which it says with ``finish``.
+
+        Raises RuntimeError where no body of unknown length has begun.
+        """
+        self._owner = owner
+        self._connection.stream_to(self)
+
     def finish(self, whole: bool) -> None:
         """End after what was written."""
-        if not self._done.done():
-            self._done.set_result(whole)
+        self._owner = None
+        if not whole:
+            self._entry.aborted = True
+            self._connection.abort()  # which says lost()
+        elif not self._connection.full:
+            self._end()
 
     def writable(self) -> None:
-        """The transport has room again."""
+        """The transport has room again: for more, or for the end alone."""
         if self._owner is not None:
             self._owner.writable()
+        else:
+            self._end()
 
     def lost(self) -> None:
         """The client is gone, or was dropped by us."""
         self._entry.left = not self._entry.aborted
-        if self._owner is not None:
-            self._owner.lost()
-        self.finish(whole=False)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.lost()
+        self._close()
 
-    async def run(self, owner: SinkOwner) -> bool:
-        """Let ``owner`` write until the end; return whether the body is to end cleanly."""
-        self._owner = owner
-        self._connection.stream_to(self)
-        try:
-            return await self._done
-        finally:
-            self._connection.stream_to(None)
-            self._entry.size += self._connection.written
-            self._owner = None
+    def _end(self) -> None:
+        self._entry.left = not self._connection.end()
+        self._close()
+
+    def _close(self) -> None:
+        self._connection.stream_to(None)
+        if self.retiring is not None:
+            self.retiring.cancel()
+        self._entry.size += self._connection.written
+        self._entry.end()
 
 
 class AsgiSink:

@@ -7,7 +7,7 @@ from typing import Final
 
 from tailrace.contracts import Headers, Marker, View
 from tailrace.log.catalogue import Catalogue
-from tailrace.log.cursor import Cursor
+from tailrace.log.cursor import Condition, Cursor
 from tailrace.log.stream import Stream
 from tailrace.server.exchange import Exchange, end_task
 from tailrace.server.sink import AsgiSink, TransportSink
@@ -32,43 +32,52 @@ async def view_stream(
 ) -> None:
     """Send ``stream`` in ``view`` after place ``seq``. The response's head has gone out.
 
-    ``lifetime``: seconds after which the body ends, for the client to ask for the rest; 0: none.
+    The last thing that a handler does: under a server of ours this returns at once, and the
+    response goes on without the request's task. ``lifetime``: seconds after which the body ends,
+    for the client to ask for the rest; 0: none.
     """
-    sink: TransportSink | AsgiSink
     if exchange.connection is not None:
-        sink = TransportSink(exchange.connection, exchange.entry)
+        straight = TransportSink(exchange.connection, exchange.entry)
+        cursor = catalogue.follow(stream, view, straight, seq, marker)
+        _let_go(exchange, cursor, straight, lifetime)
     else:
         sink = AsgiSink(exchange.send, exchange.break_off)
-    cursor = catalogue.follow(stream, view, sink, seq, marker)
-    retiring = asyncio.get_running_loop().call_later(lifetime, cursor.retire) if lifetime else None
+        cursor = catalogue.follow(stream, view, sink, seq, marker)
+        await _carry(exchange, cursor, sink, lifetime, events=view.media_type == _EVENTS)
+
+
+def _let_go(exchange: Exchange, cursor: Cursor, sink: TransportSink, lifetime: float) -> None:
+    sink.follow(cursor)
+    exchange.goes_on = True
+    if cursor.condition is Condition.DONE:  # the client has left already
+        return
+    if lifetime:
+        sink.retiring = asyncio.get_running_loop().call_later(lifetime, cursor.retire)
+    cursor.stream.attach(cursor)
+
+
+async def _carry(
+    exchange: Exchange, cursor: Cursor, sink: AsgiSink, lifetime: float, *, events: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    retiring = loop.call_later(lifetime, cursor.retire) if lifetime else None
+    cursor.stream.attach(cursor)
+    leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
     try:
-        whole = await _follow(exchange, stream, cursor, sink)
+        whole = await sink.run(cursor)
     finally:
         if retiring is not None:
             retiring.cancel()
         cursor.lost()
+        await end_task(leaving)
     if exchange.entry.left or exchange.entry.aborted:
         return
     # An event stream says by itself how it ended, or nothing, and then EventSource comes back. To
     # abort it would put a traceback for each reader into the log of a server that is not ours.
-    if whole or (exchange.connection is None and view.media_type == _EVENTS):
+    if whole or events:
         await exchange.write(b"", more=False)
     else:
         exchange.abort()
-
-
-async def _follow(
-    exchange: Exchange, stream: Stream, cursor: Cursor, sink: TransportSink | AsgiSink
-) -> bool:
-    """Whether the body is to end cleanly."""
-    stream.attach(cursor)
-    if isinstance(sink, TransportSink):
-        return await sink.run(cursor)
-    leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
-    try:
-        return await sink.run(cursor)
-    finally:
-        await end_task(leaving)
 
 
 async def _watch(exchange: Exchange, cursor: Cursor, sink: AsgiSink) -> None:
