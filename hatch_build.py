@@ -37,6 +37,8 @@ COMPILED = (
     "log/stream",
     "log/window",
     "server/cycle",
+    "server/flow",
+    "server/reading",
     "server/sink",
     "sources/relay",
     "stores/batch",
