@@ -16,7 +16,7 @@ import pytest
 from tailrace.testing.chunks import DONE, chunk
 from tailrace.testing.script import stream
 from tailrace.testing.threaded import ThreadedUpstream
-from tests.e2e.harness import EVENTS, Server, fetch, get, serving, sse_events, wait_for
+from tests.e2e.harness import EVENTS, Server, Viewer, fetch, get, serving, sse_events, wait_for
 
 KIB = 1 << 10
 # What may wait to be committed; so much a viewer may still see of a disk that is full.
@@ -88,7 +88,7 @@ def test_a_full_disk_ends_running_answers_as_failed_and_the_server_recovers_by_i
     tmp_path: Path, make_disk: Callable[[Path], AbstractContextManager[Disk]]
 ) -> None:
     with make_disk(tmp_path) as disk, ThreadedUpstream() as upstream:
-        # Commits so frequent that the failure shows long before the bound is reached.
+        # A commit begins by itself, nearly always before a write that waits for one is there.
         flags = ("--max-uncommitted", str(BOUND), "--commit-interval", "0.001")
         with serving(upstream.base_url, disk.data, *flags) as server:
             with get(server, "/stream?content=Hi") as viewer:
@@ -129,6 +129,10 @@ def fill_in_mid_answer(server: Server, upstream: ThreadedUpstream, disk: Disk) -
         while get_status(server) == 200:
             upstream.admit("token")
             body += viewer.until(lambda data: data.endswith(b"\n\n"))
+            # A commit may fail so slowly that token after token comes up to the bound meanwhile,
+            # and the answer has ended before /health knows. A write by a client is answered when
+            # all before it is durable, or is known not to be.
+            assert put(server, f"/streams/after-{len(body)}") in (201, disk.status)
         assert len(body) < len("".join(TOKENS)) / 2
         # The viewer still sees what comes, up to the bound.
         upstream.admit("token")
@@ -145,6 +149,12 @@ def fill_in_mid_answer(server: Server, upstream: ThreadedUpstream, disk: Disk) -
         # What one read of the upstream's connection held may be above the bound.
         assert (len(texts) - until_then) * TOKEN <= BOUND + 256 * KIB
         return viewer.fields["content-location"]
+
+
+def put(server: Server, target: str) -> int:
+    with Viewer(server, "PUT", target).head() as viewer:
+        viewer.rest()
+        return viewer.status
 
 
 def get_status(server: Server) -> int:
