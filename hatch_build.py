@@ -33,6 +33,7 @@ COMPILED = (
     "log/ledger",
     "log/lifecycle",
     "log/machinery",
+    "log/pieces",
     "log/producers",
     "log/stream",
     "log/window",
@@ -99,7 +100,7 @@ def _compile(source: Path, folder: Path) -> list[Path]:
     from mypyc.build import mypycify  # noqa: PLC0415 - there only where something is compiled
     from setuptools import Distribution  # noqa: PLC0415
 
-    flags = ["--config-file=", "--ignore-missing-imports"]
+    flags = ["--config-file=", "--ignore-missing-imports", f"--cache-dir={folder / 'cache'}"]
     target = folder / "wheel"
     # Standard output is where a frontend expects what hatchling says.
     with chdir(source), redirect_stdout(sys.stderr):

@@ -57,7 +57,7 @@ def _random_bits() -> int:
     return random.SystemRandom().getrandbits(RANDOM_BITS)
 
 
-class _LiveStream(Stream):
+class _LiveStream(Stream):  # type: ignore[misc]  # final: this overrides nothing
     """One that can be referred to weakly, which a class that mypyc compiled cannot by itself."""
 
 

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from tailrace.contracts import Closing, Marker, Sink, View
 from tailrace.errors import NotFound, TailraceError
+from tailrace.log.pieces import Piece
 from tailrace.model import Event
 
 if TYPE_CHECKING:
@@ -49,22 +50,13 @@ class Condition(Enum):
     DONE = auto()
 
 
-class Piece(NamedTuple):
-    """What follows a place, in a view: the same for all cursors that stand there."""
-
-    data: bytes
-    """At most a slice, and not empty."""
-    last: int
-    """The number of its last event."""
-
-
 class Cursor:
     """Follows ``stream`` from ``seq`` on, until its end or the sink's."""
 
     __slots__ = (
         "_clock", "_fetched", "_marked", "_marker", "_on_done", "_patience", "_period",
-        "_plain", "_retiring", "_sink", "_skip", "_view", "_written_at", "blocked_since",
-        "condition", "seq", "stream",
+        "_plain", "_retiring", "_sink", "_skip", "_view", "_view_name", "_written_at",
+        "blocked_since", "condition", "seq", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +78,7 @@ class Cursor:
         self.blocked_since: float | None = None
         """Since when (loop time) the sink takes nothing; None while it does."""
         self._view = view
+        self._view_name = view.name
         self._sink = sink
         self._skip = 0
         self._clock = clock
@@ -111,7 +104,7 @@ class Cursor:
             # that keeps up, and whom nothing else concerns.
             stream = self.stream
             if self._plain and self.condition is Condition.IDLE and not self._skip:
-                piece = stream.next_piece(self._view, self.seq)
+                piece = stream.next_piece(self._view, self._view_name, self.seq)
                 if piece is not None:
                     data, self.seq = piece
                     self._written_at = self._clock()
@@ -155,7 +148,7 @@ class Cursor:
             if self._marker is not None:
                 data += self._mark()
             elif data:
-                self.stream.share(self._view, events[0].seq - 1, Piece(data, self.seq))
+                self.stream.share(self._view_name, events[0].seq - 1, Piece(data, self.seq))
             return self._write(data) if data else True
         return self._write_slice(data, events[-1].seq)
 
@@ -315,3 +308,8 @@ class Cursor:
         if self._view.heartbeat and not self._skip:
             self._write(self._view.heartbeat)
         return now + self._period
+
+
+def blocked_since(cursors: Iterable[Cursor]) -> Iterable[float | None]:
+    """For each cursor, since when its sink takes nothing; None where it does."""
+    return [cursor.blocked_since for cursor in cursors if cursor.condition is not Condition.DONE]

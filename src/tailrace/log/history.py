@@ -132,3 +132,20 @@ class History:
 
 def _weight(events: list[Event]) -> int:
     return sum(len(event.data) for event in events)
+
+
+class Fetch:
+    """Waits for one read of the store, as a cursor does."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def arrived(self) -> None:
+        """What was asked for can be read."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def unreadable(self, error: TailraceError) -> None:
+        """It cannot."""
+        if not self.done.done():
+            self.done.set_exception(error)

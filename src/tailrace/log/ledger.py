@@ -7,10 +7,23 @@ store, too.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tailrace.contracts import Store
 from tailrace.errors import StreamIsClosed, TooMany, WriterSeqConflict
 from tailrace.log.producers import Claim, closed_by, is_retry
-from tailrace.model import Producer
+from tailrace.model import Offset, Producer
+
+
+class Appended(NamedTuple):
+    """What became of an append."""
+
+    duplicate: bool
+    """It was a retry, or closed what was closed: nothing was added."""
+    producer: Producer | None
+    """How far its producer has come, if it named one."""
+    tail: Offset
+    """The place after the stream's last event."""
 
 
 class Ledger:

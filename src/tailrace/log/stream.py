@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
@@ -24,13 +23,14 @@ from tailrace.contracts import Append, Source, View, make_append
 from tailrace.errors import (
     RequestError,
     StreamHasSource,
-    TailraceError,
 )
-from tailrace.log.cursor import COUNT, READ, SLICE, Condition, Cursor, Piece
-from tailrace.log.ledger import Ledger
+from tailrace.log.cursor import COUNT, READ, SLICE, Cursor
+from tailrace.log.history import Fetch
+from tailrace.log.ledger import Appended, Ledger
 from tailrace.log.lifecycle import Action, State, after, state_of
 from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Records
+from tailrace.log.pieces import Piece, Pieces, make_piece
 from tailrace.log.producers import Claim
 from tailrace.log.window import Window
 from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo, make_event
@@ -41,27 +41,14 @@ _LARGE: Final = 32 * 1024
 _COUNT: Final = 16 * 1024
 
 
-# Pieces that cursors share between two changes: those that keep up are in a few views, at the one
-# or two places where they were before the change.
-_PIECES: Final = 8
-# As model.make_event: one is made for every token.
-_make_piece: Final[Callable[[tuple[bytes, int]], Piece]] = partial(tuple.__new__, Piece)
-
-
-class Appended(NamedTuple):
-    """What became of an append."""
-
-    duplicate: bool
-    """It was a retry, or closed what was closed: nothing was added."""
-    producer: Producer | None
-    """How far its producer has come, if it named one."""
-    tail: Offset
-    """The place after the stream's last event."""
-
-
+@final
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Stream:
-    """One making of one name, with the cursors that read it here."""
+    """One making of one name, with the cursors that read it here.
+
+    Final, so that compiled calls of its methods are direct; the one subclass (in ``catalogue``)
+    adds nothing but the room for weak references.
+    """
 
     def __init__(self, info: StreamInfo, shared: Machinery, number: int = 0) -> None:
         self.name: Final = info.name
@@ -87,7 +74,7 @@ class Stream:
         self._waiting: dict[Cursor, None] = {}
         self._due: deque[Cursor] = deque()
         self._watchers: set[asyncio.Future[None]] = set()
-        self._pieces: dict[tuple[str, int], Piece] = {}
+        self._pieces = Pieces()
         self._ledger = Ledger()
         self._number = number
         self.born: Final = number
@@ -308,7 +295,7 @@ class Stream:
                 return ancestor.generation, ancestor.seq
         return self.generation, self.visible
 
-    def fetch(self, place: int, cursor: Cursor | _Fetch) -> None:
+    def fetch(self, place: int, cursor: Cursor | Fetch) -> None:
         """Have what comes after ``place`` read from the store."""
         place = max(place, self._base.trimmed)
         self._shared.history.request(self._part(place)[0], place, cursor)
@@ -321,7 +308,7 @@ class Stream:
         while limit > 0 and len(found) < _COUNT:
             events = self.read(place, limit, _COUNT)
             if events is None:
-                fetch = _Fetch()
+                fetch = Fetch()
                 self.fetch(place, fetch)
                 await fetch.done
                 continue
@@ -352,34 +339,31 @@ class Stream:
             return view.encode(generation, events)
         return self._shared.encodings.encode(view, generation, events)
 
-    def next_piece(self, view: View, place: int) -> Piece | None:
+    def next_piece(self, view: View, name: str, place: int) -> Piece | None:
         """What follows ``place``, if it was made for another cursor since the stream changed, or
-        is in the window, is one slice, and the view is eventwise.
+        is in the window, is one slice, and the view (of this name) is eventwise.
 
         None where there is more to it.
         """
-        if self._pieces:
-            piece = self._pieces.get((view.name, place))
-            if piece is not None:
-                return piece
+        piece = self._pieces.get(name, place)
+        if piece is not None:
+            return piece
         if place >= self.visible or place < self.trimmed or self.state is State.GONE:
             return None
-        if not view.eventwise:
-            return None
         events = self._window.read(place, READ, min(COUNT, self.visible - place))
-        if events is None:
+        if events is None or not view.eventwise:
             return None
         data = view.encode(self.generation, events)
         if not 0 < len(data) <= SLICE:
             return None
-        piece = _make_piece((data, events[-1].seq))
-        self.share(view, place, piece)
+        piece = make_piece((data, events[-1].seq))
+        self.share(name, place, piece)
         return piece
 
-    def share(self, view: View, place: int, piece: Piece) -> None:
+    def share(self, name: str, place: int, piece: Piece) -> None:
         """Others, where there are others, may write this, too, until the stream changes."""
-        if len(self._cursors) > 1 and len(self._pieces) < _PIECES:
-            self._pieces[view.name, place] = piece
+        if len(self._cursors) > 1:
+            self._pieces.put(name, place, piece)
 
     def wait(self, cursor: Cursor) -> None:
         """Pump ``cursor`` at the next ring."""
@@ -400,8 +384,7 @@ class Stream:
         return bool(due)
 
     def _ring(self) -> None:
-        if self._pieces:
-            self._pieces.clear()
+        self._pieces.clear()
         if self._watchers:
             for watcher in self._watchers:
                 if not watcher.done():
@@ -411,23 +394,3 @@ class Stream:
             self._waiting.clear()
         if self._due:
             self._shared.bell.ring(self)
-
-
-class _Fetch:
-    """Waits for one read of the store, as a cursor does."""
-
-    def __init__(self) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def arrived(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def unreadable(self, error: TailraceError) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-
-def blocked_since(cursors: Iterable[Cursor]) -> Iterable[float | None]:
-    """For each cursor, since when its sink takes nothing; None where it does."""
-    return (cursor.blocked_since for cursor in cursors if cursor.condition is not Condition.DONE)

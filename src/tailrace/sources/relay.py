@@ -38,7 +38,8 @@ from tailrace.errors import (
     UpstreamRefused,
 )
 from tailrace.log.attendance import unwatched_at
-from tailrace.log.stream import Stream, blocked_since
+from tailrace.log.cursor import blocked_since
+from tailrace.log.stream import Stream
 from tailrace.model import DATA, ERROR, EndingKind
 from tailrace.wire.chat import ChatParser, Record, RecordKind, error_message
 
