@@ -13,16 +13,15 @@ import os
 import random
 import re
 import sys
-import tempfile
 import urllib.parse
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench import servers
-from bench.__main__ import CACHE
-from bench.driver import HERE, Load, build
-from bench.servers import Place, free_port, running
+from bench.driver import Load, cores, ready
+from bench.scenarios import placed
+from bench.servers import running
 
 # Clients at a time; the rest of the answers wait for their turn.
 _AT_A_TIME: Final = 200
@@ -136,14 +135,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    CACHE.mkdir(exist_ok=True)
-    load = Load(build(HERE / "load", CACHE / "load"), None)
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        place = Place(None, Path(folder), free_port(), load.upstream, CACHE)
-        start = servers.tailrace("--unwatched-timeout", "1", "--retention-size", "64MiB")
-        with running(start, place) as pid:
-            looks = asyncio.run(_soak(place.url, pid, load, chosen))
-    load.close()
+    core, _ = cores()
+    if core is not None:
+        os.sched_setaffinity(0, {core})  # with the upstream; the server has the other
+    start = servers.tailrace("--unwatched-timeout", "1", "--retention-size", "64MiB")
+    with ready() as bench, placed(bench) as place, running(start, place) as pid:
+        looks = asyncio.run(_soak(place.url, pid, bench.load, chosen))
     first, last = looks[min(1, len(looks) - 1)], looks[-1]
     grew = last.megabytes - first.megabytes
     fine = grew < _GROWTH and (last.descriptors, last.threads) <= (first.descriptors, first.threads)
