@@ -59,6 +59,10 @@ bench: bench/.cache/stamp-tailrace ## measure beside other servers, half an hour
 bench-quick: bench/.cache/stamp-tailrace ## the same in a few minutes, one short round of each; writes nothing
 	$(BENCH) -m bench --quick
 
+.PHONY: profile
+profile: bench/.cache/stamp ## where a relayed token's microseconds go (needs perf, as root); draws the picture
+	$(BENCH) -m bench.profile
+
 .PHONY: check
 check: $(VENV)/stamp-dev ## format, lint, types and layering: seconds, changes nothing
 	$(RUN)/ruff format --check .

@@ -11,50 +11,66 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from bench import plots, report, scenarios
-from bench.driver import HERE, Load, LoadFailed, build, cores
-from bench.scenarios import FULL, QUICK, Effort, Figures, Scenario, measure_once
+from bench import curves, profile, report
+from bench.driver import Bench, LoadFailed, ready
+from bench.loads import Effort, Figures
+from bench.report import Found
+from bench.scenarios import FULL, QUICK, Scenario, measure_once, scenarios
 from bench.servers import MissingPeer
 
-CACHE: Final = HERE / ".cache"
+# What stands between a server and its figures, and is said in their place.
+_MISSING: Final = (MissingPeer, LoadFailed, OSError, subprocess.SubprocessError)
 
 
 def main() -> int:
-    """Run what was asked for; the exit status says whether anything could not be measured."""
+    """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round of each")
+    parser.add_argument("--quick", action="store_true", help="one short round, no pictures")
     parser.add_argument("--rounds", type=int, default=0, help="how many; default: 3, or 1")
-    parser.add_argument("--only", default="", help="scenarios, separated by commas")
-    parser.add_argument("--out", type=Path, help="where to write the page; default: nowhere")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="parts, separated by commas; the page keeps what was measured of the others",
+    )
+    parser.add_argument("--out", type=Path, help="the page to write; default: none")
     chosen = parser.parse_args()
     effort = QUICK if chosen.quick else FULL
     effort = replace(effort, rounds=chosen.rounds or effort.rounds)
-    CACHE.mkdir(exist_ok=True)
-    load_core, server_core = cores()
-    load = Load(build(HERE / "load", CACHE / "load"), load_core)
-    try:
-        wanted = [
-            scenario
-            for scenario in scenarios.scenarios(effort)
-            if not chosen.only or scenario.key in chosen.only.split(",")
-        ]
-        found = {each.key: compare(each, effort, load, server_core) for each in wanted}
-        pictures = []
-        if effort.plots and chosen.out is not None and not chosen.only:
-            pictures = plots.draw(load, server_core, CACHE, chosen.out.parent / "pictures")
-    finally:
-        load.close()
-    page = report.page(wanted, found, effort, CACHE, pictures)
+    found, only = Found.read({}), {part for part in chosen.only.split(",") if part}
+    kept = chosen.out.with_suffix(".json") if chosen.out else None
+    if kept is not None and only and kept.exists():
+        found = Found.read(json.loads(kept.read_text()))
+    with ready() as bench:
+        found = measure(found, only, effort, bench)
+        page = report.page(found, effort, bench.cache)
     print(page)
-    if chosen.out is not None:
+    if kept is not None:
+        kept.write_text(json.dumps(found._asdict(), indent=1) + "\n")
         chosen.out.write_text(page)
-        chosen.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+        report.draw(found, chosen.out.parent / "pictures")
     return 0
 
 
-def compare(
-    scenario: Scenario, effort: Effort, load: Load, core: int | None
-) -> dict[str, list[Figures] | str]:
+def measure(found: Found, only: set[str], effort: Effort, bench: Bench) -> Found:
+    """Everything, or only some of it, put into what is there."""
+    for scenario in scenarios(effort):
+        if not only or scenario.key in only:
+            found.tables[scenario.key] = compare(scenario, effort, bench)
+            found.when[scenario.key] = report.now()
+    for curve in curves.curves():
+        if curve.key in only or (effort.plots and not only):
+            found.curves[curve.key] = curves.sweep(curve, bench, _say)
+            found.when[curve.key] = report.now()
+    if "profile" in only or (effort.plots and not only):
+        found.when["profile"] = report.now()
+        try:
+            found = found._replace(profile=profile.measure(bench))
+        except _MISSING as error:
+            found = found._replace(profile=str(error))
+    return found
+
+
+def compare(scenario: Scenario, effort: Effort, bench: Bench) -> dict[str, list[Figures] | str]:
     """The rounds of each server, in turns; a reason in place of those that could not be run."""
     found: dict[str, list[Figures] | str] = {}
     for number in range(effort.rounds):
@@ -63,12 +79,12 @@ def compare(
             if isinstance(rounds, str):
                 continue
             try:
-                figures = measure_once(entrant, load, core, CACHE)
-            except (MissingPeer, LoadFailed, OSError, subprocess.CalledProcessError) as error:
+                figures = measure_once(entrant, bench)
+            except _MISSING as error:
                 found[entrant.name] = str(error)
                 _say(f"{scenario.key:7} {entrant.name:38} skipped: {error}")
                 continue
-            figures["cost"] = scenarios.cost(scenario.key, figures)
+            figures["cost"] = figures[scenario.cost]
             rounds.append(figures)
             middle = statistics.median(each["cost"] for each in rounds)
             _say(

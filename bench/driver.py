@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 HERE: Final = Path(__file__).parent
+CACHE: Final = HERE / ".cache"
 # A run is some tens of seconds; one that hangs is a finding, not a reason to wait for ever.
 _PATIENCE: Final = 300.0
 
@@ -71,6 +74,27 @@ class Load:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What measuring needs: the load, the server's core, and what was compiled or installed."""
+
+    load: Load
+    core: int | None
+    cache: Path
+
+
+@contextmanager
+def ready() -> Iterator[Bench]:
+    """The load, compiled and running."""
+    CACHE.mkdir(exist_ok=True)
+    load_core, server_core = cores()
+    load = Load(build(HERE / "load", CACHE / "load"), load_core)
+    try:
+        yield Bench(load, server_core, CACHE)
+    finally:
+        load.close()
 
 
 def cores() -> tuple[int | None, int | None]:

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, NamedTuple
 
 from bench import servers
-from bench.driver import Load
+from bench.driver import Bench
+from bench.loads import (
+    Climb,
+    Effort,
+    Figures,
+    Measure,
+    appended,
+    by_chat,
+    by_stream,
+    by_stream_in_company,
+    fanned_out,
+    held,
+    idle,
+    replayed,
+)
 from bench.servers import Place, Start, free_port, running
 
-Figures: TypeAlias = dict[str, Any]
-Measure: TypeAlias = Callable[[Load, int, Place], Figures]
-"""Drives a server that runs (by its process id) and gives figures."""
-
-_CHAT: Final = json.dumps(
-    {"model": "bench", "stream": True, "messages": [{"role": "user", "content": "Tell me."}]}
-)
-_JSON: Final = {"Content-Type": "application/json"}
-_EVENTS: Final = {"Accept": "text/event-stream"}
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long and how often."""
-
-    rounds: int
-    seconds: float
-    warmup: float
-    plots: bool
-
-
 FULL: Final = Effort(rounds=3, seconds=5.0, warmup=1.5, plots=True)
-QUICK: Final = Effort(rounds=1, seconds=3.0, warmup=1.0, plots=False)
+QUICK: Final = Effort(rounds=1, seconds=3.0, warmup=1.0, plots=False, climb=1.5)
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,16 @@ class Entrant:
 
     name: str
     start: Start
-    measure: Measure
+    measure: Measure | Climb
+
+
+class Column(NamedTuple):
+    """A figure beside the cost."""
+
+    figure: str
+    title: str
+    scale: float = 1.0
+    form: str = ".2f"
 
 
 @dataclass(frozen=True)
@@ -56,211 +57,125 @@ class Scenario:
     key: str
     title: str
     unit: str
+    cost: str
+    """The one figure that is compared."""
     entrants: tuple[Entrant, ...]
-    shown: Mapping[str, str] = field(default_factory=dict)
-    """Figures beside the cost: name and column."""
+    shown: tuple[Column, ...] = ()
 
 
-def measure_once(entrant: Entrant, load: Load, core: int | None, cache: Path) -> Figures:
-    """Start the server, measure, end it. Raises MissingPeer or LoadFailed."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=cache))
-    place = Place(core, folder, free_port(), load.upstream, cache)
+@contextmanager
+def placed(bench: Bench) -> Iterator[Place]:
+    """Where a server may be started, and what it leaves there is removed."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=bench.cache))
     try:
-        with running(entrant.start, place) as pid:
-            return entrant.measure(load, pid, place)
+        yield Place(bench.core, folder, free_port(), free_port(), bench.load.upstream, bench.cache)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-# --- the loads --------------------------------------------------------------------------------
+def measure_once(entrant: Entrant, bench: Bench) -> Figures:
+    """Start the server, measure, end it. Raises MissingPeer or LoadFailed."""
 
+    def measured(measure: Measure) -> Figures:
+        with placed(bench) as place, running(entrant.start, place) as pid:
+            return measure(bench.load, pid, place)
 
-def by_stream(effort: Effort, streams: int = 300, rate: float = 50, **more: Any) -> Measure:
-    """The article's request: GET /stream?content=…, answered with the text alone."""
-
-    def measure(load: Load, pid: int, place: Place) -> Figures:
-        if more.get("beside"):
-            _put(f"{place.url}/streams/beside", "text/plain")
-        return load.run(
-            "relay",
-            pids=[pid],
-            method="GET",
-            url=f"{place.url}/stream?content=Tell%20me.",
-            publish=f"{place.url}/streams/beside",
-            streams=streams,
-            rate=rate,
-            size=100,
-            seconds=effort.seconds,
-            warmup=effort.warmup,
-            **more,
-        )
-
-    return measure
-
-
-def by_chat(effort: Effort, streams: int = 300, rate: float = 50) -> Measure:
-    """The API's own request: POST /v1/chat/completions, answered with the chunks."""
-
-    def measure(load: Load, pid: int, place: Place) -> Figures:
-        return load.run(
-            "relay",
-            pids=[pid],
-            method="POST",
-            url=f"{place.url}/v1/chat/completions",
-            body=_CHAT,
-            headers=_JSON,
-            streams=streams,
-            rate=rate,
-            seconds=effort.seconds,
-            warmup=effort.warmup,
-        )
-
-    return measure
-
-
-def fanned_out(
-    effort: Effort, publish: str, view: str, viewers: int = 1000, *, make: bool, rate: float = 50
-) -> Measure:
-    """One stream, many viewers, 50 events of 100 bytes a second."""
-
-    def measure(load: Load, pid: int, place: Place) -> Figures:
-        if make:
-            _put(place.url + publish, "text/plain")
-        return load.run(
-            "fanout",
-            pids=[pid],
-            url=place.url + view,
-            publish=place.url + publish,
-            headers=_EVENTS,
-            viewers=viewers,
-            rate=rate,
-            size=100,
-            seconds=effort.seconds,
-            warmup=effort.warmup,
-        )
-
-    return measure
-
-
-def idle(view: str, viewers: int, seconds: float, *, make: bool) -> Measure:
-    """Viewers of a stream in which nothing happens."""
-
-    def measure(load: Load, pid: int, place: Place) -> Figures:
-        if make:
-            _put(place.url + view, "text/plain")
-        return load.run(
-            "idle",
-            pids=[pid],
-            url=place.url + view,
-            headers=_EVENTS,
-            viewers=viewers,
-            seconds=seconds,
-            warmup=2.0,
-        )
-
-    return measure
-
-
-def appended(effort: Effort, path: str) -> Measure:
-    """64 writers, each with a stream of its own, 100 bytes an append, one after the other."""
-
-    def measure(load: Load, pid: int, place: Place) -> Figures:
-        return load.run(
-            "append",
-            pids=[pid],
-            url=place.url + path,
-            writers=64,
-            size=100,
-            seconds=effort.seconds,
-            warmup=effort.warmup,
-        )
-
-    return measure
-
-
-def replayed(effort: Effort, path: str) -> Measure:
-    """100 000 events of 100 bytes, read from the first to the last, again and again."""
-
-    def measure(load: Load, pid: int, place: Place) -> Figures:
-        return load.run(
-            "replay",
-            pids=[pid],
-            url=place.url + path,
-            count=100_000,
-            size=100,
-            seconds=effort.seconds,
-        )
-
-    return measure
-
-
-def _put(url: str, content_type: str) -> None:
-    request = urllib.request.Request(url, b"", {"Content-Type": content_type}, method="PUT")
-    urllib.request.urlopen(request, timeout=30).close()
+    if isinstance(entrant.measure, Climb):
+        return entrant.measure.climb(measured)
+    return measured(entrant.measure)
 
 
 # --- the table --------------------------------------------------------------------------------
 
-_LATENCY: Final = {"p50": "p50 ms", "p99": "p99 ms"}
+_LATENCY: Final = (Column("p50", "p50 ms", 1e-3), Column("p99", "p99 ms", 1e-3))
+_FIRST: Final = Column("first_p50", "first token ms", 1e-3)
+_SQLITE: Final = servers.tailrace()
+_MEMORY: Final = servers.tailrace(store="memory")
+_PLAIN: Final = servers.tailrace("--plain-asgi", store="memory")
+# What Pushpin is posted; the stamp of the load is where each event's has its place.
+_GRIP: Final = (
+    '{"items":[{"channel":"bench","formats":{"http-stream":{"content":"data: ~00000000'
+    + "." * 91
+    + '\\n\\n"}}}]}'
+)
 
 
 def scenarios(effort: Effort) -> tuple[Scenario, ...]:
     """Everything that is compared."""
-    sqlite, memory = servers.tailrace(), servers.tailrace(store="memory")
+    return (*_relays(effort), *_viewers(effort), *_logs(effort))
+
+
+def _relays(effort: Effort) -> tuple[Scenario, ...]:
     return (
         Scenario(
             "stream",
             "Relay: 300 answers at 50 tokens/s, `GET /stream`",
             "µs/token",
+            "us",
             (
                 Entrant("Go program", servers.article, by_stream(effort)),
-                Entrant("Tailrace, SQLite", sqlite, by_stream(effort)),
-                Entrant("Tailrace, memory", memory, by_stream(effort)),
+                Entrant("Tailrace, SQLite", _SQLITE, by_stream(effort)),
+                Entrant("Tailrace, memory", _MEMORY, by_stream(effort)),
+                Entrant("Tailrace, memory, plain ASGI", _PLAIN, by_stream(effort)),
                 Entrant(
-                    "Tailrace, memory, plain ASGI",
-                    servers.tailrace("--plain-asgi", store="memory"),
-                    by_stream(effort),
-                ),
-                Entrant(
-                    "Tailrace, SQLite, beside 1000 viewers", sqlite, by_stream(effort, beside=1000)
+                    "Tailrace, SQLite, beside 1000 viewers", _SQLITE, by_stream_in_company(effort)
                 ),
             ),
-            {**_LATENCY, "first_p50": "first token ms"},
+            (*_LATENCY, _FIRST),
         ),
         Scenario(
             "chat",
             "Relay: 300 answers at 50 tokens/s, `POST /v1/chat/completions`",
             "µs/token",
+            "us",
             (
                 Entrant("nginx", servers.nginx, by_chat(effort)),
                 Entrant("HAProxy", servers.haproxy, by_chat(effort)),
-                Entrant("Tailrace, memory", memory, by_chat(effort)),
-                Entrant("Tailrace, SQLite", sqlite, by_chat(effort)),
+                Entrant("Tailrace, memory", _MEMORY, by_chat(effort)),
+                Entrant("Tailrace, SQLite", _SQLITE, by_chat(effort)),
                 Entrant(
                     "Starlette and httpx (100 answers)", servers.starlette, by_chat(effort, 100)
                 ),
                 Entrant("LiteLLM's proxy (20 answers)", servers.litellm, by_chat(effort, 20)),
             ),
-            {**_LATENCY, "first_p50": "first token ms"},
+            (*_LATENCY, _FIRST),
         ),
+        Scenario(
+            "most",
+            "Most on one core: 300 answers, ever faster, `GET /stream`",
+            "tokens/s",
+            "per_second",
+            (
+                Entrant("Go program", servers.article, Climb(effort)),
+                Entrant("Tailrace, SQLite", _SQLITE, Climb(effort)),
+                Entrant("Tailrace, memory", _MEMORY, Climb(effort)),
+            ),
+            (
+                *_LATENCY,
+                Column("cores", "server's core", 100, ".0f"),
+                Column("limit", "no more, because", form="s"),
+            ),
+        ),
+    )
+
+
+def _viewers(effort: Effort) -> tuple[Scenario, ...]:
+    durable = servers.durable_streams
+    ours = fanned_out(effort, "/streams/b", "/streams/b", make="/streams/b")
+    # These two are full with a thousand.
+    theirs = fanned_out(effort, "/b?offset=-1&live=sse", "/b", 250, make="/b")
+    held_on = fanned_out(effort, "/viewers", "control/publish/", 250, body=_GRIP)
+    return (
         Scenario(
             "fanout",
             "Fan-out: 1 stream, 1000 viewers, 50 events/s of 100 bytes",
             "µs/delivery",
+            "us",
             (
-                Entrant(
-                    "nchan", servers.nchan, fanned_out(effort, "/publish", "/subscribe", make=False)
-                ),
-                Entrant(
-                    "Tailrace, SQLite",
-                    sqlite,
-                    fanned_out(effort, "/streams/b", "/streams/b", make=True),
-                ),
-                Entrant(
-                    "@durable-streams/server",
-                    servers.durable_streams,
-                    fanned_out(effort, "/b", "/b?offset=-1&live=sse", 250, make=True),
-                ),
+                Entrant("nchan", servers.nchan, fanned_out(effort, "/subscribe/b", "/publish/b")),
+                Entrant("Tailrace, SQLite", _SQLITE, ours),
+                Entrant("Pushpin (250 viewers)", servers.pushpin, held_on),
+                Entrant("@durable-streams/server (250 viewers)", durable, theirs),
             ),
             _LATENCY,
         ),
@@ -268,24 +183,33 @@ def scenarios(effort: Effort) -> tuple[Scenario, ...]:
             "idle",
             "2000 idle viewers (EventSource)",
             "bytes/viewer",
+            "bytes",
             (
-                Entrant("nchan", servers.nchan, idle("/subscribe", 2000, 2.0, make=False)),
-                Entrant("Tailrace, SQLite", sqlite, idle("/streams/i", 2000, 2.0, make=True)),
+                Entrant("nchan", servers.nchan, idle("/subscribe/i", 2000, 2.0)),
+                Entrant("Tailrace, SQLite", _SQLITE, idle("/streams/i", 2000, 2.0, "/streams/i")),
             ),
         ),
         Scenario(
             "crowd",
             "10 000 idle viewers for 31 s (two heartbeats each)",
             "% of a core",
-            (Entrant("Tailrace, SQLite", sqlite, idle("/streams/i", 10_000, 31.0, make=True)),),
+            "percent",
+            (Entrant("Tailrace, SQLite", _SQLITE, idle("/streams/i", 10_000, 31.0, "/streams/i")),),
         ),
+    )
+
+
+def _logs(effort: Effort) -> tuple[Scenario, ...]:
+    durable = servers.durable_streams
+    return (
         Scenario(
             "append",
             "Append: 64 writers, 100 bytes, durable",
             "µs/append",
+            "us",
             (
-                Entrant("@durable-streams/server", servers.durable_streams, appended(effort, "/a")),
-                Entrant("Tailrace, SQLite", sqlite, appended(effort, "/streams/a")),
+                Entrant("@durable-streams/server", durable, appended(effort, "/a")),
+                Entrant("Tailrace, SQLite", _SQLITE, appended(effort, "/streams/a")),
             ),
             _LATENCY,
         ),
@@ -293,20 +217,22 @@ def scenarios(effort: Effort) -> tuple[Scenario, ...]:
             "replay",
             "Replay: 100 000 events of 100 bytes",
             "µs/MB",
+            "us_per_mb",
             (
-                Entrant("@durable-streams/server", servers.durable_streams, replayed(effort, "/r")),
-                Entrant("Tailrace, SQLite", sqlite, replayed(effort, "/streams/r")),
+                Entrant("@durable-streams/server", durable, replayed(effort, "/r")),
+                Entrant("Tailrace, SQLite", _SQLITE, replayed(effort, "/streams/r")),
             ),
         ),
+        Scenario(
+            "open",
+            "10 000 open streams, empty and idle",
+            "bytes/stream",
+            "bytes",
+            (
+                Entrant("@durable-streams/server", durable, held("/o", 10_000)),
+                Entrant("Tailrace, SQLite", _SQLITE, held("/streams/o", 10_000)),
+                Entrant("Tailrace, memory", _MEMORY, held("/streams/o", 10_000)),
+            ),
+            (Column("us", "µs to make one", form=".0f"),),
+        ),
     )
-
-
-def cost(key: str, figures: Figures) -> float:
-    """The one figure of a scenario that is compared."""
-    if key == "idle":
-        return float(figures["bytes"])
-    if key == "crowd":
-        return float(100 * figures["cores"])
-    if key == "replay":
-        return float(figures["us_per_mb"])
-    return float(figures["us"])

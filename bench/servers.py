@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -32,6 +34,8 @@ class Place:
     core: int | None
     folder: Path
     port: int
+    control: int
+    """A second port, for a server that is published to on another than it is read from."""
     upstream: str
     cache: Path
     """What was compiled or installed for the bench."""
@@ -47,6 +51,8 @@ class Plan:
 
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    ready: str = ""
+    """A path that is answered well once all of it is up, where listening is not enough."""
 
 
 Start: TypeAlias = Callable[[Place], Plan]
@@ -61,10 +67,14 @@ def running(start: Start, place: Place) -> Iterator[int]:
         command = ["taskset", "-c", str(place.core), *command]
     with (place.folder / "output").open("w") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **plan.env}, stdout=output, stderr=subprocess.STDOUT
+            command,
+            env={**os.environ, **plan.env},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
-        _wait(process, place)
+        _wait(process, place, plan.ready)
         yield process.pid
     finally:
         process.terminate()
@@ -73,15 +83,18 @@ def running(start: Start, place: Place) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started, and left
 
 
-def _wait(process: subprocess.Popen[bytes], place: Place) -> None:
+def _wait(process: subprocess.Popen[bytes], place: Place, ready: str) -> None:
     end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
+    while time.monotonic() < end and process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", place.port), 1).close()
+            if ready:
+                urllib.request.urlopen(place.url + ready, timeout=5).close()
+            else:
+                socket.create_connection(("127.0.0.1", place.port), 1).close()
             return
         except OSError:
             time.sleep(0.05)
@@ -153,8 +166,8 @@ def nchan(place: Place) -> Plan:
     server = f"""
         server {{
             listen 127.0.0.1:{place.port} backlog=4096;
-            location = /publish {{ nchan_publisher; nchan_channel_id bench; }}
-            location = /subscribe {{ nchan_subscriber eventsource; nchan_channel_id bench; }}
+            location ~ ^/publish/(.*)$ {{ nchan_publisher; nchan_channel_id $1; }}
+            location ~ ^/subscribe/(.*)$ {{ nchan_subscriber eventsource; nchan_channel_id $1; }}
         }}"""
     return _nginx(place, server, f"load_module {_NCHAN};")
 
@@ -235,6 +248,44 @@ model_list:
 # --- logs and fan-out -------------------------------------------------------------------------
 
 
+def pushpin(place: Place) -> Plan:
+    """A proxy that holds viewers for a web application. The load is that application, too."""
+    program, zurl = _need("pushpin", "pushpin"), _need("zurl", "zurl")
+    folder = place.folder
+    ends = {"in": "zurl-in", "in_stream": "zurl-in-stream", "out": "zurl-out"}
+    specs = {name: f"ipc://{folder}/{end}" for name, end in ends.items()}
+    (folder / "zurl.conf").write_text(
+        "[General]\ndefpolicy=allow\nmax_open_requests=8000\n"
+        + "".join(f"{name}_spec={spec}\n" for name, spec in specs.items())
+    )
+    (folder / "routes").write_text(f"* {place.upstream}\n")
+    (folder / "pushpin.conf").write_text(f"""[global]
+include={{libdir}}/internal.conf
+rundir={folder}
+ipc_prefix=bench-
+
+[runner]
+services=condure,pushpin-proxy,pushpin-handler
+http_port=127.0.0.1:{place.port}
+logdir={folder}
+log_level=1
+client_maxconn=20000
+
+[proxy]
+routesfile={folder}/routes
+zurl_out_specs={specs["in"]}
+zurl_out_stream_specs={specs["in_stream"]}
+zurl_in_specs={specs["out"]}
+
+[handler]
+push_in_http_addr=127.0.0.1
+push_in_http_port={place.control}
+message_rate=0
+""")
+    run = f"{zurl} --config={folder}/zurl.conf & exec {program} --config={folder}/pushpin.conf"
+    return Plan(["sh", "-c", run], ready="/viewers")
+
+
 def durable_streams(place: Place) -> Plan:
     """The protocol's reference server, on files."""
     node = _need("node", "nodejs")
@@ -257,6 +308,7 @@ def versions(cache: Path) -> dict[str, str]:
         "nginx": ["/usr/sbin/nginx", "-v"],
         "HAProxy": ["haproxy", "-v"],
         "Node.js": ["node", "--version"],
+        "Pushpin": ["pushpin", "--version"],
         "nchan": ["dpkg-query", "-W", "-f", "${Version}", "libnginx-mod-nchan"],
         "LiteLLM": [str(cache / "litellm/bin/pip"), "show", "litellm"],
         "@durable-streams/server": ["npm", "ls", "--prefix", str(cache / "node"), "--depth", "0"],

@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"strings"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +19,7 @@ func appendEvents(command Command) (Result, error) {
 	var lock sync.Mutex
 	for i := 0; i < command.Writers; i++ {
 		go func(i int) {
-			taken, err := write(fmt.Sprintf("%s%d", command.URL, i), event, measure, &stop)
+			taken, err := write(numbered(command.URL, i), event, measure, &stop)
 			lock.Lock()
 			latencies = append(latencies, taken...)
 			lock.Unlock()
@@ -65,16 +65,60 @@ func write(address string, event []byte, measure *span, stop *int32) ([]float64,
 	return latencies, nil
 }
 
-// Events of one request while a history is written: some tens of KiB.
-const fillBatch = 500
-
-// replay writes a history where there is none, and reads it from its beginning, again and again.
-func replay(command Command) (Result, error) {
-	if command.Count > 0 {
-		if err := fill(command); err != nil {
-			return nil, err
+// hold makes streams and leaves them be; what each of them holds in the server's memory.
+func hold(command Command) (Result, error) {
+	headers := Fields{"Content-Type": "text/plain"}
+	// One stream more: what the first of a server costs is not what each costs.
+	if _, _, err := once("PUT", numbered(command.URL, command.Streams), nil, headers); err != nil {
+		return nil, err
+	}
+	before, err := usageOf(command.Pids)
+	if err != nil {
+		return nil, err
+	}
+	errs := make(chan error, command.Writers)
+	for i := 0; i < command.Writers; i++ {
+		go func(i int) { errs <- putEach(command, i, headers) }(i)
+	}
+	for i := 0; i < command.Writers; i++ {
+		if failed := <-errs; failed != nil {
+			err = failed
 		}
 	}
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(duration(command.Warmup))
+	after, err := usageOf(command.Pids)
+	if err != nil {
+		return nil, err
+	}
+	result := after.since(before, command.Streams)
+	result["bytes"] = float64(after.rss-before.rss) / float64(command.Streams)
+	return result, nil
+}
+
+// putEach makes a writer's share of the streams, on one connection.
+func putEach(command Command, writer int, headers Fields) error {
+	client, err := dial(command.URL)
+	if err != nil {
+		return err
+	}
+	defer client.socket.Close()
+	for i := writer; i < command.Streams; i += command.Writers {
+		if client.target, err = url.Parse(numbered(command.URL, i)); err != nil {
+			return err
+		}
+		if _, _, err := client.exchange("PUT", nil, headers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replay reads a stream from the offset in its address, or from the beginning, to its end, again
+// and again, each time on a new connection.
+func replay(command Command) (Result, error) {
 	before, err := usageOf(command.Pids)
 	if err != nil {
 		return nil, err
@@ -84,6 +128,9 @@ func replay(command Command) (Result, error) {
 		size, err := readAll(command)
 		if err != nil {
 			return nil, err
+		}
+		if size == 0 {
+			return nil, fmt.Errorf("%s has nothing to read", command.URL)
 		}
 		bytes += size
 	}
@@ -97,62 +144,43 @@ func replay(command Command) (Result, error) {
 	return result, nil
 }
 
-// How far before its end a history is resumed.
-const behind = 10
+const (
+	// Events of one request while a history is written: some tens of KiB.
+	fillBatch = 500
+	// How far before its end a history is resumed.
+	behind = 10
+)
 
-// resume reads the last few events of a history, again and again.
-func resume(command Command) (Result, error) {
+// fill writes a history; gives the offset of the place a few events before its end.
+func fill(command Command) (Result, error) {
 	client, err := dial(command.URL)
 	if err != nil {
 		return nil, err
-	}
-	defer client.socket.Close()
-	head, _, err := client.exchange("HEAD", nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	var seq int
-	tail := strings.SplitN(head.Header.Get("Stream-Next-Offset"), "_", 2)
-	if _, err := fmt.Sscanf(tail[1], "%d", &seq); err != nil {
-		return nil, err
-	}
-	client.target.RawQuery = fmt.Sprintf("offset=%s_%016d", tail[0], seq-behind)
-	before, err := usageOf(command.Pids)
-	if err != nil {
-		return nil, err
-	}
-	reads := 0
-	for end := time.Now().Add(duration(command.Seconds)); time.Now().Before(end); reads++ {
-		if _, size, err := client.exchange("GET", nil, nil); err != nil || size == 0 {
-			return nil, fmt.Errorf("a resume gave %d bytes: %v", size, err)
-		}
-	}
-	after, err := usageOf(command.Pids)
-	if err != nil {
-		return nil, err
-	}
-	return after.since(before, reads), nil
-}
-
-func fill(command Command) error {
-	client, err := dial(command.URL)
-	if err != nil {
-		return err
 	}
 	defer client.socket.Close()
 	headers := Fields{"Content-Type": "application/json"}
 	if _, _, err := client.exchange("PUT", nil, headers); err != nil {
-		return err
+		return nil, err
 	}
 	event := append(append([]byte(`"`), bytes.Repeat([]byte("x"), command.Size-2)...), '"')
-	for left := command.Count; left > 0; left -= fillBatch {
-		batch := bytes.Join(repeat(event, min(left, fillBatch)), []byte(","))
+	offset := ""
+	for left := command.Count; left > 0; {
+		count := min(left, fillBatch)
+		if left > behind {
+			count = min(left-behind, fillBatch)
+		}
+		left -= count
+		batch := bytes.Join(repeat(event, count), []byte(","))
 		body := append(append([]byte("["), batch...), ']')
-		if _, _, err := client.exchange("POST", body, headers); err != nil {
-			return err
+		response, _, err := client.exchange("POST", body, headers)
+		if err != nil {
+			return nil, err
+		}
+		if left > 0 {
+			offset = response.Header.Get("Stream-Next-Offset")
 		}
 	}
-	return nil
+	return Result{"offset": offset}, nil
 }
 
 // readAll follows Stream-Next-Offset to the end; returns the bytes of data.

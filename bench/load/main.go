@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -21,12 +23,12 @@ type Command struct {
 	Do      string  `json:"do"`
 	Pids    []int   `json:"pids"`    // the server's processes; their children are found
 	Method  string  `json:"method"`  // of the request that is measured
-	URL     string  `json:"url"`     // likewise, absolute
-	Body    string  `json:"body"`    // likewise
+	URL     string  `json:"url"`     // likewise, absolute; {n} in it is the stream's number
+	Body    string  `json:"body"`    // likewise; or what is posted, with a stamp's place in it
 	Headers Fields  `json:"headers"` // likewise
-	Publish string  `json:"publish"` // where events are posted
-	Streams int     `json:"streams"` // relayed answers at a time
-	Viewers int     `json:"viewers"` // of one stream
+	Publish string  `json:"publish"` // where events are posted; {n} as in URL
+	Streams int     `json:"streams"` // relayed answers at a time, or streams that are viewed
+	Viewers int     `json:"viewers"` // of each stream
 	Rate    float64 `json:"rate"`    // events a second, of each stream; 0: as fast as they are taken
 	Warmup  float64 `json:"warmup"`  // seconds before the measured ones
 	Seconds float64 `json:"seconds"` // measured
@@ -77,10 +79,17 @@ func obey(upstream *Upstream, line []byte) (Result, error) {
 		return appendEvents(command)
 	case "replay":
 		return replay(command)
-	case "resume":
-		return resume(command)
+	case "fill":
+		return fill(command)
+	case "hold":
+		return hold(command)
 	}
 	return nil, fmt.Errorf("%q is nothing that can be done", command.Do)
+}
+
+// numbered puts a stream's number into an address.
+func numbered(address string, number int) string {
+	return strings.ReplaceAll(address, "{n}", strconv.Itoa(number))
 }
 
 // Each viewer is a descriptor.

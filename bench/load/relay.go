@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// How long opening the streams may take them; the tokens that are counted come after that.
-const settle = 500 * time.Millisecond
+// Between one stream's opening and the next one's, 600 a second: opening costs a server many times
+// a token, and the tokens that are counted come after it.
+const opens = 1667 * time.Microsecond
 
 // reading is one client of a relayed answer.
 type reading struct {
@@ -22,7 +23,8 @@ type reading struct {
 
 // relay opens answers and follows each to its end; it fails where one of them was not whole.
 func relay(upstream *Upstream, command Command) (Result, error) {
-	tokens := int(command.Rate * (command.Warmup + command.Seconds + 1))
+	opening := opens.Seconds() * float64(command.Streams)
+	tokens := int(command.Rate * (opening + command.Warmup + command.Seconds + 1))
 	upstream.script(command.Rate, tokens)
 	measure := &span{}
 	readings := make([]*reading, command.Streams)
@@ -34,16 +36,16 @@ func relay(upstream *Upstream, command Command) (Result, error) {
 			defer all.Done()
 			r.err = r.run(command, measure)
 		}(readings[i])
-		time.Sleep(time.Duration(float64(settle) / float64(command.Streams)))
+		time.Sleep(opens)
 	}
-	viewers, err := besides(command)
+	company, err := besides(command)
 	if err != nil {
 		return nil, err
 	}
 	time.Sleep(duration(command.Warmup))
 	result, err := measure.over(command)
-	if viewers != nil {
-		viewers.leave()
+	if failed := company.leave(); failed != nil {
+		return nil, failed
 	}
 	if err != nil {
 		return nil, err

@@ -77,7 +77,20 @@ func (c *Client) exchange(method string, body []byte, headers Fields) (*http.Res
 	}
 	defer response.Body.Close()
 	size, err := io.Copy(io.Discard, response.Body)
+	if err == nil && response.Close {
+		err = c.redial()
+	}
 	return response, size, err
+}
+
+// redial has a connection for the next request where the server ends one with each.
+func (c *Client) redial() error {
+	c.socket.Close()
+	next, err := dial(c.target.String())
+	if err == nil {
+		c.socket, c.reader = next.socket, next.reader
+	}
+	return err
 }
 
 // follow hands over a response's body as it comes, framing and all, until its end. That the body

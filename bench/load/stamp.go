@@ -12,6 +12,7 @@ import (
 // and letters alone, so that no format needs to escape it.
 const (
 	stampMark   = '~'
+	unstamped   = "~00000000" // where one will be written
 	stampDigits = 8
 	stampSize   = 1 + stampDigits
 	digits      = "0123456789abcdefghijklmnopqrstuv"

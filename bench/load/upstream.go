@@ -68,6 +68,10 @@ func (u *Upstream) script(rate float64, tokens int) {
 
 func (u *Upstream) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	_, _ = io.Copy(io.Discard, request.Body)
+	if request.Method == http.MethodGet && request.URL.Path == "/viewers" {
+		holdOn(writer)
+		return
+	}
 	if request.Method != http.MethodPost {
 		writer.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(writer, `{"object":"list","data":[{"id":"bench","object":"model"}]}`)
@@ -80,8 +84,15 @@ func (u *Upstream) ServeHTTP(writer http.ResponseWriter, request *http.Request) 
 	u.begin(socket)
 }
 
+// holdOn has Pushpin keep the client, and hand on to it what is published.
+func holdOn(writer http.ResponseWriter) {
+	writer.Header().Set("Content-Type", "text/event-stream")
+	writer.Header().Set("Grip-Hold", "stream")
+	writer.Header().Set("Grip-Channel", "bench")
+}
+
 func (u *Upstream) begin(socket net.Conn) {
-	token := []byte(chunkHead + "~00000000" + chunkTail)
+	token := []byte(chunkHead + unstamped + chunkTail)
 	framed := append([]byte(fmt.Sprintf("%x\r\n", len(token))), token...)
 	framed = append(framed, "\r\n"...)
 	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n" +

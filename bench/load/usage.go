@@ -44,6 +44,7 @@ func (now Usage) since(before Usage, count int) Result {
 		"count":     count,
 		"cpu":       now.cpu - before.cpu,
 		"cores":     (now.cpu - before.cpu) / wall,
+		"percent":   100 * (now.cpu - before.cpu) / wall,
 		"load_cpu":  (now.own - before.own) / wall,
 		"rss":       now.rss,
 		"rss_begin": before.rss,

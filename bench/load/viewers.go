@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,7 +12,7 @@ import (
 // How many connections are being opened at a time: fewer than a listener's backlog holds.
 const opening = 64
 
-// Viewers follow one stream, each on a connection of its own.
+// Viewers follow streams, each on a connection of its own.
 type Viewers struct {
 	clients   []*Client
 	measure   *span
@@ -23,15 +24,15 @@ type Viewers struct {
 	failure   error
 }
 
-// attend opens them and returns once each has its response's head.
-func attend(command Command, count int) (*Viewers, error) {
-	viewers := &Viewers{measure: &span{}, clients: make([]*Client, count)}
+// attend opens so many on each of the command's streams; returns once each has its response's head.
+func attend(command Command, each int) (*Viewers, error) {
+	viewers := &Viewers{measure: &span{}, clients: make([]*Client, each*max(1, command.Streams))}
 	room := make(chan struct{}, opening)
-	errs := make(chan error, count)
+	errs := make(chan error, len(viewers.clients))
 	for i := range viewers.clients {
 		room <- struct{}{}
 		go func(i int) {
-			client, err := view(command)
+			client, err := view(numbered(command.URL, i/each), command.Headers)
 			viewers.clients[i] = client
 			<-room
 			errs <- err
@@ -49,13 +50,13 @@ func attend(command Command, count int) (*Viewers, error) {
 	return viewers, nil
 }
 
-func view(command Command) (*Client, error) {
-	client, err := dial(command.URL)
+func view(address string, headers Fields) (*Client, error) {
+	client, err := dial(address)
 	if err != nil {
 		return nil, err
 	}
 	_ = client.socket.SetDeadline(time.Now().Add(patience))
-	if err := client.send("GET", nil, command.Headers); err != nil {
+	if err := client.send("GET", nil, headers); err != nil {
 		return nil, err
 	}
 	_, err = client.head()
@@ -82,58 +83,81 @@ func (v *Viewers) watch(client *Client) {
 	}
 }
 
-func (v *Viewers) leave() {
+// leave sends all of them home; what one of them found wrong.
+func (v *Viewers) leave() error {
 	atomic.StoreInt32(&v.leaving, 1)
 	for _, client := range v.clients {
 		client.socket.Close()
 	}
 	v.all.Wait()
+	return v.failure
 }
 
-// Publisher posts events to a stream at a set rate, until it is stopped.
+// Publisher posts events at a set rate, to one stream or to each of several, until it is stopped.
 type Publisher struct {
-	client *Client
-	posted int64
-	stop   chan struct{}
-	ended  chan error
+	measure *span // its events are those posted; the viewers' are those that came
+	posted  int64
+	stop    chan struct{}
+	ended   chan error
+	streams int
 }
 
 func publish(command Command) (*Publisher, error) {
-	client, err := dial(command.Publish)
-	if err != nil {
-		return nil, err
+	p := &Publisher{&span{}, 0, make(chan struct{}), nil, max(1, command.Streams)}
+	p.ended = make(chan error, p.streams)
+	for i := 0; i < p.streams; i++ {
+		client, err := dial(numbered(command.Publish, i))
+		if err != nil {
+			return nil, err
+		}
+		go func(i int) {
+			// Streams in turn, so that one's event is not waited for by another's.
+			time.Sleep(duration(float64(i) / float64(p.streams) / command.Rate))
+			p.ended <- p.run(client, command)
+		}(i)
 	}
-	publisher := &Publisher{client: client, stop: make(chan struct{}), ended: make(chan error, 1)}
-	go func() { publisher.ended <- publisher.run(command) }()
-	return publisher, nil
+	return p, nil
 }
 
-func (p *Publisher) run(command Command) error {
-	defer p.client.socket.Close()
+func (p *Publisher) run(client *Client, command Command) error {
+	defer client.socket.Close()
 	ticker := time.NewTicker(duration(1 / command.Rate))
 	defer ticker.Stop()
-	event := []byte("~00000000" + strings.Repeat(".", max(0, command.Size-stampSize)))
+	event := []byte(command.Body)
+	if len(event) == 0 {
+		event = []byte(unstamped + strings.Repeat(".", max(0, command.Size-stampSize)))
+	}
+	stamp := event[bytes.Index(event, []byte(unstamped)):]
 	for {
 		select {
 		case <-p.stop:
 			return nil
 		case <-ticker.C:
 		}
-		writeStamp(event)
-		_, _, err := p.client.exchange("POST", event, Fields{"Content-Type": "text/plain"})
+		writeStamp(stamp)
+		_, _, err := client.exchange("POST", event, Fields{"Content-Type": "text/plain"})
 		if err != nil {
 			return err
 		}
-		p.posted++
+		atomic.AddInt64(&p.posted, 1)
+		p.measure.running()
 	}
 }
 
-func (p *Publisher) halt() error {
+// halt ends it; how many events were posted in all.
+func (p *Publisher) halt() (int64, error) {
+	var err error
 	close(p.stop)
-	return <-p.ended
+	for i := 0; i < p.streams; i++ {
+		if failed := <-p.ended; failed != nil {
+			err = failed
+		}
+	}
+	return p.posted, err
 }
 
-// fanout: one stream, many viewers. Fails where a viewer missed an event or saw one twice.
+// fanout: streams with so many viewers each. Fails where a viewer missed an event or saw one twice.
+// Without viewers, what is counted is the events that were posted.
 func fanout(command Command) (Result, error) {
 	viewers, err := attend(command, command.Viewers)
 	if err != nil {
@@ -144,24 +168,30 @@ func fanout(command Command) (Result, error) {
 		return nil, err
 	}
 	time.Sleep(duration(command.Warmup))
-	result, err := viewers.measure.over(command)
+	counted := viewers.measure
+	if command.Viewers == 0 {
+		counted = publisher.measure
+	}
+	result, err := counted.over(command)
 	if err != nil {
 		return nil, err
 	}
-	if err := publisher.halt(); err != nil {
+	posted, err := publisher.halt()
+	if err != nil {
 		return nil, err
 	}
-	seen := viewers.await(publisher.posted * int64(command.Viewers))
-	viewers.leave()
-	if viewers.failure != nil {
-		return nil, viewers.failure
+	seen := viewers.await(posted * int64(command.Viewers))
+	if err := viewers.leave(); err != nil {
+		return nil, err
 	}
-	if seen != publisher.posted*int64(command.Viewers) {
-		return nil, fmt.Errorf("%d events were posted, and %d viewers saw %d in all",
-			publisher.posted, command.Viewers, seen)
+	if seen != posted*int64(command.Viewers) {
+		return nil, fmt.Errorf("%d events were posted, and %d viewers of each saw %d in all",
+			posted, command.Viewers, seen)
 	}
-	result["p50"] = quantile(viewers.latencies, 0.50)
-	result["p99"] = quantile(viewers.latencies, 0.99)
+	if len(viewers.latencies) > 0 {
+		result["p50"] = quantile(viewers.latencies, 0.50)
+		result["p99"] = quantile(viewers.latencies, 0.99)
+	}
 	return result, nil
 }
 
@@ -174,23 +204,7 @@ func (v *Viewers) await(expected int64) int64 {
 	return atomic.LoadInt64(&v.events)
 }
 
-// besides gives a relay's run another stream with viewers at the same time, where it wants one.
-func besides(command Command) (*Company, error) {
-	if command.Beside == 0 {
-		return nil, nil
-	}
-	other := command
-	other.URL, other.Headers = command.Publish, Fields{"Accept": "text/event-stream"}
-	viewers, err := attend(other, command.Beside)
-	if err != nil {
-		return nil, err
-	}
-	other.Rate = companyRate
-	publisher, err := publish(other)
-	return &Company{viewers, publisher}, err
-}
-
-// Company is another stream's viewers, and what they see.
+// Company is another stream's viewers beside a relay, and what they see.
 type Company struct {
 	viewers   *Viewers
 	publisher *Publisher
@@ -199,9 +213,32 @@ type Company struct {
 // Events a second of the other stream.
 const companyRate = 10
 
-func (c *Company) leave() {
-	_ = c.publisher.halt()
-	c.viewers.leave()
+// besides gives a relay's run another stream with viewers at the same time, where it wants one.
+func besides(command Command) (*Company, error) {
+	if command.Beside == 0 {
+		return nil, nil
+	}
+	other := command
+	other.URL, other.Headers = command.Publish, Fields{"Accept": "text/event-stream"}
+	other.Rate, other.Streams = companyRate, 1
+	viewers, err := attend(other, command.Beside)
+	if err != nil {
+		return nil, err
+	}
+	publisher, err := publish(other)
+	return &Company{viewers, publisher}, err
+}
+
+// leave ends it; what a viewer or the publisher found wrong.
+func (c *Company) leave() error {
+	if c == nil {
+		return nil
+	}
+	_, err := c.publisher.halt()
+	if failed := c.viewers.leave(); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // idle: viewers of a stream in which nothing happens; what each holds and what they cost.
@@ -219,10 +256,6 @@ func idle(command Command) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	viewers.leave()
 	result["bytes"] = float64(result["rss"].(int64)-empty.rss) / float64(command.Viewers)
-	if viewers.failure != nil {
-		return nil, viewers.failure
-	}
-	return result, nil
+	return result, viewers.leave()
 }

@@ -6,14 +6,11 @@ import os
 import shutil
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from bench.driver import HERE, Load, LoadFailed, build
-from bench.scenarios import QUICK, Scenario, cost, scenarios
 
-from bench import report
 from tests.e2e.harness import Server, serving
 
 
@@ -89,15 +86,46 @@ def test_every_viewer_sees_every_event(load: Load, server: Server) -> None:
     assert figures["count"] > 0
 
 
+def test_each_of_several_streams_has_its_own_viewers(load: Load, server: Server) -> None:
+    url = f"{server.url}/streams/several"
+    for number in range(3):
+        put(f"{url}{number}")
+    common: dict[str, Any] = {"pids": [os.getpid()], "streams": 3, "rate": 50, "size": 100}
+    common |= {"url": url + "{n}", "publish": url + "{n}", "warmup": 0.1, "seconds": 0.3}
+    events = {"Accept": "text/event-stream"}
+    assert load.run("fanout", viewers=2, headers=events, **common)["count"] > 0
+    assert load.run("fanout", viewers=0, **common)["count"] > 0  # what was posted
+
+
+def test_what_is_posted_may_be_wrapped(load: Load, server: Server) -> None:
+    url = f"{server.url}/streams/wrapped"
+    put(url)
+    events = {"Accept": "text/event-stream"}
+    common: dict[str, Any] = {"pids": [os.getpid()], "viewers": 1, "rate": 50, "headers": events}
+    body = '{"x":"~00000000"}'
+    found = load.run("fanout", url=url, publish=url, body=body, warmup=0.1, seconds=0.3, **common)
+    assert 0 < found["p50"] < 1e6  # µs, if the stamp was where it should be
+
+
 def test_appends_replays_and_resumes_are_counted(load: Load, server: Server) -> None:
     common: dict[str, Any] = {"pids": [os.getpid()], "size": 100, "seconds": 0.2}
-    appended = load.run("append", url=f"{server.url}/streams/a", writers=3, warmup=0.1, **common)
+    url = f"{server.url}/streams/a{{n}}"
+    appended = load.run("append", url=url, writers=3, warmup=0.1, **common)
     assert appended["count"] > 0
     url = f"{server.url}/streams/history"
-    replayed = load.run("replay", url=url, count=1000, **common)
-    # A JSON array of 1000 strings of 98 characters, once for each read.
+    offset = load.run("fill", url=url, count=1000, **common)["offset"]
+    # A JSON array of 1000 strings of 98 characters, once for each read; then of the last ten.
+    replayed = load.run("replay", url=url, **common)
     assert replayed["bytes"] == replayed["count"] * (1000 * 101 + 1)
-    assert load.run("resume", url=url, **common)["count"] > 0
+    resumed = load.run("replay", url=f"{url}?offset={offset}", **common)
+    assert resumed["bytes"] == resumed["count"] * (10 * 101 + 1)
+
+
+def test_open_streams_are_weighed(load: Load, server: Server) -> None:
+    url = f"{server.url}/streams/open{{n}}"
+    figures = load.run("hold", pids=[os.getpid()], url=url, streams=9, writers=2, warmup=0.0)
+    assert figures["count"] == 9
+    assert "bytes" in figures
 
 
 def test_what_is_idle_is_weighed(load: Load, server: Server) -> None:
@@ -113,22 +141,3 @@ def test_what_is_idle_is_weighed(load: Load, server: Server) -> None:
         seconds=0.1,
     )
     assert "bytes" in figures
-
-
-def made_up(scenario: Scenario) -> dict[str, list[dict[str, Any]] | str]:
-    figures = {"us": 2.0, "us_per_mb": 2.0, "bytes": 2.0, "cores": 0.5, "load_cpu": 0.1}
-    figures |= {"p50": 1000.0, "p99": 2000.0, "first_p50": 3000.0}
-    rounds: dict[str, list[dict[str, Any]] | str] = {
-        entrant.name: [{**figures, "cost": cost(scenario.key, figures)}]
-        for entrant in scenario.entrants
-    }
-    rounds[scenario.entrants[0].name] = "apt install it"
-    return rounds
-
-
-def test_a_page_has_each_table_and_names_what_is_missing(tmp_path: Path) -> None:
-    wanted = scenarios(QUICK)
-    page = report.page(wanted, {each.key: made_up(each) for each in wanted}, QUICK, tmp_path)
-    for scenario in wanted:
-        assert f"## {scenario.title}" in page
-    assert page.count("not measured: apt install it") == len(wanted)
