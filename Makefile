@@ -60,7 +60,7 @@ bench-quick: bench/.cache/stamp-tailrace ## the same in a few minutes, one short
 	$(BENCH) -m bench --quick
 
 .PHONY: profile
-profile: bench/.cache/stamp ## where a relayed token's microseconds go (needs perf, as root); draws the picture
+profile: bench/.cache/stamp-tailrace ## where a relayed token's microseconds go (needs perf, as root); draws the picture
 	$(BENCH) -m bench.profile
 
 .PHONY: check
