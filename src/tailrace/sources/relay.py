@@ -138,8 +138,9 @@ class Relay:
             self._timer.cancel()
             return
         self._take(self._parser.finish(how is BodyEnd.COMPLETE))
-        if self._stream.source is self:
-            self._end(*_ENDINGS[how])
+        # What was taken may have ended it. Asked in a call of its own: mypyc takes what was read
+        # above for what is there now.
+        self.stop(*_ENDINGS[how])
 
     def _take(self, records: list[Record]) -> None:
         batch: list[tuple[str, bytes]] = []
