@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +90,8 @@ class Bench:
 @contextmanager
 def ready() -> Iterator[Bench]:
     """The load, compiled and running."""
+    # Servers have sessions of their own: they end with us only where we end in good order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     CACHE.mkdir(exist_ok=True)
     load_core, server_core = cores()
     load = Load(build(HERE / "load", CACHE / "load"), load_core)
