@@ -28,7 +28,7 @@ from bench.loads import (
 )
 from bench.servers import Place, Start, free_port, running
 
-FULL: Final = Effort(rounds=3, seconds=5.0, warmup=1.5, plots=True)
+FULL: Final = Effort(rounds=3, seconds=3.0, warmup=1.0, plots=True)
 QUICK: Final = Effort(rounds=1, seconds=3.0, warmup=1.0, plots=False, climb=1.5)
 
 
