@@ -73,7 +73,8 @@ def measure(found: Found, only: set[str], effort: Effort, bench: Bench) -> Found
 def compare(scenario: Scenario, effort: Effort, bench: Bench) -> dict[str, list[Figures] | str]:
     """The rounds of each server, in turns; a reason in place of those that could not be run."""
     found: dict[str, list[Figures] | str] = {}
-    for number in range(effort.rounds):
+    count = scenario.rounds or effort.rounds
+    for number in range(count):
         for entrant in scenario.entrants:
             rounds = found.setdefault(entrant.name, [])
             if isinstance(rounds, str):
@@ -88,7 +89,7 @@ def compare(scenario: Scenario, effort: Effort, bench: Bench) -> dict[str, list[
             rounds.append(figures)
             middle = statistics.median(each["cost"] for each in rounds)
             _say(
-                f"{scenario.key:7} {entrant.name:38} round {number + 1}/{effort.rounds}"
+                f"{scenario.key:7} {entrant.name:38} round {number + 1}/{count}"
                 f" {figures['cost']:9.1f} {scenario.unit} (median {middle:.1f},"
                 f" load {100 * figures['load_cpu']:.0f} % of its core)"
             )

@@ -16,7 +16,7 @@ from bench.servers import MissingPeer, Start, running
 Rounds: TypeAlias = dict[str, dict[int, list[Figures]]]
 """By line and by place across."""
 
-_EFFORT: Final = Effort(rounds=2, seconds=4.0, warmup=1.5, plots=True)
+_EFFORT: Final = Effort(rounds=2, seconds=3.0, warmup=1.0, plots=True)
 _STREAMS: Final = (10, 30, 100, 300, 1000, 2000)
 # Tokens a second in all, however many streams there are: neither core is ever full.
 _TOKENS: Final = 15_000

@@ -304,6 +304,7 @@ def durable_streams_in_memory(place: Place) -> Plan:
 def versions(cache: Path) -> dict[str, str]:
     """What the peers say of themselves."""
     commands = {
+        "Tailrace": [sys.executable, "-m", "tailrace", "--version"],
         "Go": ["go", "version"],
         "nginx": ["/usr/sbin/nginx", "-v"],
         "HAProxy": ["haproxy", "-v"],

@@ -29,6 +29,28 @@ def test_so_does_a_command_that_tests_start() -> None:
     assert said.endswith("(compiled)\n" if COMPILED else "(plain Python)\n")
 
 
+@pytest.mark.parametrize(("mode", "built"), [("", True), ("require", False)])
+@pytest.mark.skipif(os.name != "posix", reason="another compiler is named otherwise")
+def test_without_a_compiler_plain_python_is_built_unless_compiling_is_required(
+    tmp_path: Path, mode: str, built: bool
+) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-v"]
+    environ = {**os.environ, "CC": "false", "TAILRACE_COMPILE": mode}
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(tmp_path), str(ROOT)],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    wheels = [path.name for path in tmp_path.iterdir()]
+    assert (done.returncode == 0, bool(wheels)) == (built, built), done.stdout
+    if built:
+        assert wheels[0].endswith("-py3-none-any.whl")
+        assert "python3-dev" in done.stdout  # says what is missing
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_no_coroutine_that_is_compiled_waits_while_it_handles_an_exception(module: str) -> None:
     # mypyc does not put the handled exception away while a coroutine is suspended: whatever runs

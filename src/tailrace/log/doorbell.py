@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-# Short beside the 20 ms between two tokens of a fast model, which is what another stream's viewers
-# would notice; long beside a turn of the loop, which each slice costs.
-SLICE: Final = 0.001
+# With what follows it about a millisecond: uvloop keeps writes until the drain is over, and the
+# system calls take near three times as long as the pumps that asked for them. That is short beside
+# the 20 ms between two tokens of a fast model, which is what another stream's viewers would notice,
+# and long beside a turn of the loop, which each slice costs.
+SLICE: Final = 0.0003
 # Pumps between two looks at the clock, so that looking is a small part of the cost.
 _BURST: Final = 16
 

@@ -2,8 +2,8 @@
 
 A blob is a run of records and nothing else; how many there are follows from its length. It is
 stored compressed (LZ4's block format) where that makes it smaller: chunks of a model's answer
-differ in a few bytes, so that 90 KB of them become 7 in 20 µs, and what is not written need not
-be checked, logged, copied and erased. Two columns beside it say its CRC-32 as it is stored, and
+differ in a few bytes, and what is not written need not be checked, logged, copied and erased
+(ADR 13). Two columns beside it say its CRC-32 as it is stored, and
 its length before that, so that a large blob is never copied to prepend them.
 
     offset  size  field
