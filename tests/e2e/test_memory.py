@@ -33,7 +33,8 @@ from tests.e2e.harness import PLAIN, Server, Viewer, get, serving
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    # Half a minute on a machine of two cores; what is slower is the disk, or other work.
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
 ]
 
@@ -42,7 +43,7 @@ MIB = 1024 * KIB
 VIEWERS = 1000
 STREAMS = 2
 EVENT = 10 * MIB
-# Reading takes some ten seconds of two cores, and three times that beside other tests.
+# Seconds without a byte that are a hang, and not a disk that takes 40 MiB at a few MiB a second.
 PATIENCE = 120.0
 
 
@@ -122,7 +123,11 @@ def stuck(server: Server, target: str) -> Viewer:
 
 
 class Reading(threading.Thread):
-    """Reads all that a viewer is sent; keeps a digest of the first bytes, and the others."""
+    """Reads all that a viewer is sent; keeps a digest of the first bytes, and the others.
+
+    Ends by itself, also where nothing comes any more: however long it takes, while bytes come
+    nothing hangs.
+    """
 
     def __init__(self, viewer: Viewer, digested: float = math.inf) -> None:
         super().__init__(daemon=True)
@@ -192,8 +197,8 @@ def test_a_thousand_viewers_that_never_read_cost_what_was_promised(tmp_path: Pat
             reading.start()
             upstream.open(letter)
         for letter, reading in zip(letters, normal, strict=True):
-            reading.join(PATIENCE)
-            assert reading.whole, (reading.is_alive(), reading.failure, server.output)
+            reading.join()
+            assert reading.whole, (reading.failure, server.output)
             assert reading.digest == expected_text(letter)
         show("after the answers", server.memory())
         show("at most until then", peak(server))
@@ -210,8 +215,8 @@ def test_a_thousand_viewers_that_never_read_cost_what_was_promised(tmp_path: Pat
             reading.start()
             woken.append((digest, reading))
         for digest, reading in woken:
-            reading.join(PATIENCE)
-            assert reading.whole, (reading.is_alive(), reading.failure, server.output)
+            reading.join()
+            assert reading.whole, (reading.failure, server.output)
             assert reading.digest == digest
             assert b'{"ending": "completed"' in reading.tail
         show("at most, four of them having read everything", peak(server))

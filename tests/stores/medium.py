@@ -26,8 +26,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def raw_bytes(path: Path) -> bytes:
     """The store's file and its log, as they are on disk."""
-    log = path.with_name(path.name + "-wal")
-    return path.read_bytes() + (log.read_bytes() if log.exists() else b"")
+    file, log = path.read_bytes(), path.with_name(path.name + "-wal")
+    try:
+        return file + log.read_bytes()
+    except FileNotFoundError:  # SQLite removes it with the last connection, at any moment
+        return file
 
 
 def error(code: int, text: str) -> sqlite3.OperationalError:
