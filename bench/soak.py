@@ -83,7 +83,7 @@ class Soak:
 
     async def _resume(self) -> None:
         reader, writer = await self._ask()
-        seen = await reader.readuntil(b"~")
+        seen = await _until_a_token(reader)
         last = _ID.findall(seen)[-1].decode()
         await _close(writer)
         reader, writer = await self._ask(f"Last-Event-ID: {last}\r\n")
@@ -93,7 +93,7 @@ class Soak:
 
     async def _stop(self) -> None:
         reader, writer = await self._ask()
-        head = await reader.readuntil(b"~")
+        head = await _until_a_token(reader)
         found = re.search(rb"content-location: (\S+)", head)
         assert found is not None
         stop, stopper = await self._send(
@@ -120,6 +120,14 @@ class Soak:
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(f"{head}Host: {self._host}\r\nConnection: close\r\n\r\n".encode())
         return reader, writer
+
+
+async def _until_a_token(reader: asyncio.StreamReader) -> bytes:
+    """The response as far as its first token. One without any fails the run, and says itself."""
+    try:
+        return await reader.readuntil(b"~")
+    except asyncio.IncompleteReadError as error:
+        raise AssertionError(error.partial) from None
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
