@@ -52,7 +52,7 @@ conformance: $(VENV)/stamp-dev ## run the Durable Streams protocol's own test su
 	$(RUN)/pytest -rP tests/e2e/test_conformance.py
 
 .PHONY: bench
-bench: bench/.cache/stamp-tailrace ## measure beside other servers, half an hour; writes docs/benchmarks.md
+bench: bench/.cache/stamp-tailrace ## measure beside other servers, a quarter of an hour; writes docs/benchmarks.md
 	$(BENCH) -m bench --out docs/benchmarks.md
 
 .PHONY: bench-quick

@@ -166,7 +166,10 @@ class Stream:
             refusal = error
         if refusal is not None:
             await self.committed()
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                refusal = None  # a frame that keeps what it raised keeps its records, too
         closed_already = self.state is State.CLOSED and close and not records
         duplicate = producer is not None or closed_already
         if not duplicate:
