@@ -54,6 +54,8 @@ class History:
         self._waiting: dict[_Place, list[Waiting]] = {}
         self._queue: deque[_Place] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        # How many of them still look into the queue: a task is done a turn before it is discarded.
+        self._looking = 0
 
     def read(self, generation: str, after: int, size: int, count: int) -> list[Event] | None:
         """Events after a place if a batch with them is at hand, else None."""
@@ -74,7 +76,8 @@ class History:
             return
         self._waiting[place] = [reader]
         self._queue.append(place)
-        if len(self._tasks) < PARALLEL:
+        if self._looking < PARALLEL:
+            self._looking += 1
             task = asyncio.get_running_loop().create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -100,6 +103,7 @@ class History:
                     reader.arrived()
                 else:
                     reader.unreadable(outcome)
+        self._looking -= 1
 
     async def _fetch(self, generation: str, after: int) -> TailraceError | None:
         try:
