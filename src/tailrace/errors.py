@@ -8,6 +8,7 @@
     │   ├── Unauthorized               unauthorized         401
     │   ├── Forbidden                  forbidden            403
     │   ├── NotFound                   not_found            404
+    │   ├── NoSuchModel                model_not_found      404
     │   ├── MethodNotAllowed           method_not_allowed   405
     │   ├── StreamExists               stream_exists        409
     │   ├── StreamIsClosed             stream_closed        409
@@ -22,13 +23,17 @@
     │   ├── UriTooLong                 uri_too_long         414
     │   ├── UnsupportedMediaType       unsupported_media    415
     │   ├── Misdirected                misdirected          421
+    │   ├── IdempotencyMismatch        idempotency_mismatch 422
     │   ├── TooMany                    too_many             429
     │   └── HeadersTooLarge            headers_too_large    431
     ├── UpstreamError                                               upstream
     │   ├── UpstreamUnreachable        upstream_unreachable 502
     │   ├── UpstreamRefused            upstream_refused     502
     │   ├── UpstreamBroken             upstream_broken      502
-    │   └── UpstreamTimeout            upstream_timeout     504
+    │   ├── UpstreamTimeout            upstream_timeout     504
+    │   ├── UpstreamsDown              upstreams_down       503
+    │   ├── UpstreamsBusy              upstreams_busy       429
+    │   └── UpstreamQueueTimeout       upstream_queue_timeout 503
     ├── StoreError                                                  server
     │   ├── StoreOverloaded            store_overloaded     503
     │   ├── StoreUnavailable           store_unavailable    503
@@ -224,6 +229,13 @@ class Misdirected(RequestError):
     status = 421
 
 
+class IdempotencyMismatch(RequestError):
+    """The key came with another body before."""
+
+    code = "idempotency_mismatch"
+    status = 422
+
+
 class TooMany(RequestError):
     """A configured limit on a number of things is reached; try again later."""
 
@@ -267,6 +279,41 @@ class UpstreamTimeout(UpstreamError):
 
     code = "upstream_timeout"
     status = 504
+
+
+class NoSuchModel(RequestError):
+    """No upstream answers for the model that was asked for."""
+
+    code = "model_not_found"
+    status = 404
+
+
+class UpstreamsDown(UpstreamError):
+    """Every upstream that could answer has failed; it is too soon to ask again.
+
+    ``retry_after``: seconds until one of them may be asked, at the earliest.
+    """
+
+    code = "upstreams_down"
+    status = 503
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UpstreamsBusy(UpstreamError):
+    """Every upstream that could answer has as much to do as it may, and enough wait already."""
+
+    code = "upstreams_busy"
+    status = 429
+
+
+class UpstreamQueueTimeout(UpstreamError):
+    """The request waited for its turn at an upstream for as long as one may."""
+
+    code = "upstream_queue_timeout"
+    status = 503
 
 
 class StoreError(TailraceError):

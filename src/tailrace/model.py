@@ -183,6 +183,8 @@ class StreamInfo:
     """For a fork, how much of what follows ``ancestry[-1]`` it was made with, as its own events."""
     deleted: bool = False
     """Deleted, and kept only because forks read its events; its name is taken."""
+    note: bytes = b""
+    """What else is to be known of it without reading it, as JSON; empty: nothing."""
 
     @property
     def inherited(self) -> int:

@@ -1,4 +1,7 @@
-"""Node packages beside the tests: the protocol's suite and client, pinned by package-lock.json."""
+"""Node packages beside the tests, pinned by the package-lock.json of their folder.
+
+In this folder they are the protocol's suite and client.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,25 @@ OLDEST = 20
 _INSTALL_SECONDS = 240.0
 
 
-def installed() -> Path:
+def installed(folder: Path = HERE) -> Path:
     """The folder with node_modules in it; installs them once. Skips where there is no Node."""
     npm = shutil.which("npm")
     if npm is None or _node_version() < OLDEST:
-        _missing(f"no Node.js {OLDEST}: install that or later, with npm, for the protocol's tests")
+        _missing(f"no Node.js {OLDEST}: install that or later, with npm, for these tests")
     assert npm is not None
-    stamp = HERE / "node_modules" / ".installed"
-    lock = (HERE / "package-lock.json").read_text()
-    with FileLock(HERE / ".install.lock"):
+    stamp = folder / "node_modules" / ".installed"
+    lock = (folder / "package-lock.json").read_text()
+    with FileLock(folder / ".install.lock"):
         if not stamp.exists() or stamp.read_text() != lock:
-            command = [npm, "ci", "--prefix", str(HERE), "--ignore-scripts"]
+            command = [npm, "ci", "--prefix", str(folder), "--ignore-scripts"]
             command += ["--no-audit", "--no-fund"]
             done = subprocess.run(
                 command, check=False, capture_output=True, text=True, timeout=_INSTALL_SECONDS
             )
             if done.returncode != 0:
-                _missing(f"npm could not install the protocol's suite: {done.stderr[-300:]}")
+                _missing(f"npm could not install {folder.name}'s packages: {done.stderr[-300:]}")
             stamp.write_text(lock)
-    return HERE
+    return folder
 
 
 def _node_version() -> int:

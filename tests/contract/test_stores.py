@@ -59,7 +59,7 @@ class TestSqliteStoreThatMovesEverythingAtOnce(TestSqliteStore):
 
 
 VERBS = ["append"] * 4 + ["create"] * 3 + ["fork"] * 3 + ["read"] * 3
-VERBS += ["close", "sign", "delete", "renew", "trim"] * 2
+VERBS += ["close", "sign", "delete", "renew", "trim", "alias", "note"] * 2
 VERBS += ["commit", "yield", "reopen", "find", "writers", "list", "oldest", "due"]
 STEPS = st.lists(
     st.builds(

@@ -115,9 +115,13 @@ def serving(
     *flags: str,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """A server in front of ``upstream`` with its data in ``data``, ended afterwards."""
-    server = Server("--upstream", upstream, "--model", "test-model", "--data", str(data), *flags,
-                    env=env)  # fmt: skip
+    """A server in front of ``upstream`` with its data in ``data``, ended afterwards.
+
+    It asks once, and always: what is tested with it is what one answer of the upstream becomes,
+    and scripts are counted. Trying again, and leaving alone, have tests of their own.
+    """
+    server = Server("--upstream", upstream, "--model", "test-model", "--data", str(data),
+                    "--retry-budget", "0", "--breaker", "false", *flags, env=env)  # fmt: skip
     try:
         yield server
     finally:
@@ -227,6 +231,11 @@ class Viewer:
         except (EOFError, ConnectionError):
             return Body(data, False)
         return Body(data, True)
+
+    def buffered(self) -> bytes:
+        """What has come and was not asked for yet, for who reads the socket from here on."""
+        data, self._buffer = self._buffer, b""
+        return data
 
     def leave(self) -> None:
         """Close the connection, whatever is under way."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -10,23 +9,11 @@ from typing import Final
 import pytest
 
 from tailrace.testing.faults import FAULTS
-from tests.e2e.ending_faults import (
-    DONE_LINE,
-    FRONTS,
-    ROWS,
-    VIEWS,
-    Observed,
-    Rooms,
-    observe,
-    rooms,
-    table,
-)
+from tests.e2e.ending_readers import CHAT_FRONTS, LAST, views_of
+from tests.e2e.ending_rooms import Observed, Rooms, observe, rooms
+from tests.e2e.ending_rows import ROWS, STATUSES
+from tests.e2e.ending_tables import chat_table, keep_true
 from tests.e2e.harness import NEEDS_CONNECTION, fetch
-
-_PAGE: Final = Path(__file__).parents[2] / "docs" / "endings.md"
-_WRITE: Final = "TAILRACE_WRITE_DOCS"
-_BEGIN: Final = "<!-- table -->\n"
-_END: Final = "<!-- end of table -->\n"
 
 Happened = Callable[[str], Observed]
 
@@ -53,7 +40,7 @@ def happened(everything: Rooms) -> Happened:
 
     def observed(name: str) -> Observed:
         if name not in seen:
-            seen[name] = observe(everything, ROWS[name])
+            seen[name] = observe(everything, ROWS[name], CHAT_FRONTS)
         return seen[name]
 
     return observed
@@ -87,7 +74,7 @@ def test_every_view_tells_the_ending_and_only_a_whole_answer_looks_whole(
 ) -> None:
     ending = ROWS[name].ending
     whole = ending == "completed"
-    cells = {view: seen.cell for view, seen in happened(name).views.items()}
+    cells = {view: seen.cell for view, seen in happened(name).views["chat"].items()}
     assert cells == {
         "sse": f"`end` {ending}",
         "ndjson": f"`end` {ending}",
@@ -102,8 +89,8 @@ def test_done_is_said_where_the_answer_is_whole_and_never_forged(
 ) -> None:
     seen = happened(name)
     for place, answer in seen.all.items():
-        said = answer.body.data.count(DONE_LINE)
-        ours = place in ("openai", "v1") and ROWS[name].ending == "completed"
+        said = answer.body.data.count(LAST["chat"])
+        ours = place in ("chat openai", "/v1") and ROWS[name].ending == "completed"
         assert said == int(ours), place
 
 
@@ -113,17 +100,17 @@ def test_no_word_of_the_model_is_lost_or_added(happened: Happened, name: str) ->
     # A refusal has no words of the model's; what made a stream has all that came.
     streams = [place for place in seen.all if seen.all[place].status == 200]
     if name == "json":
-        streams.remove("v1")  # handed on as it came: no stream
+        streams.remove("/v1")  # handed on as it came: no stream
     assert streams or name == "deleted-before"
     for place in streams:
-        assert seen.all[place].said.decode() == ROWS[name].text, place
+        assert seen.all[place].said == ROWS[name].text, place
 
 
 @pytest.mark.parametrize("name", _BEGUN)
 def test_who_asked_sees_what_later_readers_see(happened: Happened, name: str) -> None:
     seen = happened(name)
-    fronts, views = seen.fronts, seen.views
-    assert seen.links.keys() == set(FRONTS)
+    fronts, views = seen.fronts, seen.views["chat"]
+    assert seen.links.keys() == set(CHAT_FRONTS)
     assert len(set(seen.links.values())) == 3
     assert fronts["stream"].body == views["text"].body
     assert fronts["v1"].body == views["openai"].body
@@ -136,9 +123,9 @@ def test_who_asked_sees_what_later_readers_see(happened: Happened, name: str) ->
 def test_a_server_that_is_told_to_end_sends_readers_away_to_come_back(happened: Happened) -> None:
     seen = happened("shutdown")
     assert {place: answer.cell for place, answer in seen.all.items()} == {
-        **dict.fromkeys(("events", "sse"), "`retry`, cut"),
-        **dict.fromkeys(("stream", "text", "ndjson"), "cut"),
-        **dict.fromkeys(("v1", "openai"), "`error` interrupted, cut"),
+        **dict.fromkeys(("/events", "chat sse"), "`retry`, cut"),
+        **dict.fromkeys(("/stream", "chat text", "chat ndjson"), "cut"),
+        **dict.fromkeys(("/v1", "chat openai"), "`error` interrupted, cut"),
     }
 
 
@@ -146,7 +133,7 @@ def test_a_server_that_is_killed_leaves_every_body_cut(happened: Happened) -> No
     assert {answer.cell for answer in happened("killed").all.values()} == {"cut"}
 
 
-@pytest.mark.parametrize("name", ["400", "401", "429", "500", "503", "502-html", "307"])
+@pytest.mark.parametrize("name", STATUSES)
 def test_a_refusal_is_502_where_we_ask_and_handed_on_where_a_client_does(
     happened: Happened, name: str
 ) -> None:
@@ -168,25 +155,16 @@ def test_what_we_end_ends_at_the_upstream_too(
 def test_endings_read_the_same_after_a_restart(tmp_path: Path) -> None:
     names = ("plain", "malformed-event", "cut", "error-event", "429", "html", "stopped")
     with rooms(tmp_path) as all_rooms:
-        before = {name: observe(all_rooms, ROWS[name]) for name in names}
+        before = {name: observe(all_rooms, ROWS[name], CHAT_FRONTS) for name in names}
         assert all_rooms.server("patient").terminate() == 0
         heir = all_rooms.start("patient")
         for name, seen in before.items():
-            # The answer that is read in the views, see `observe`.
-            link = seen.links["stream" if ROWS[name].act else "events"]
-            for view in VIEWS:
-                again = fetch(heir, f"{link}?view={view}")
-                assert again == seen.views[view].body, (name, view)
+            for view in views_of("chat"):
+                again = fetch(heir, f"{seen.links['events']}?view={view}")
+                assert again == seen.views["chat"][view].body, (name, view)
 
 
 @NEEDS_CONNECTION
 def test_the_page_shows_what_happens(happened: Happened) -> None:
-    page = _PAGE.read_text(encoding="utf-8")
-    head, _, rest = page.partition(_BEGIN)
-    shown, end, tail = rest.partition(_END)
-    assert end, f"{_PAGE.name} has lost the place of its table"
-    now = "\n" + table(happened(name) for name in ROWS) + "\n"
-    if os.environ.get(_WRITE):
-        _PAGE.write_text(head + _BEGIN + now + _END + tail, encoding="utf-8")
-        return
-    assert shown == now, f"write it anew: {_WRITE}=1 pytest tests/e2e/test_endings.py"
+    table = chat_table(happened(name) for name in ROWS)
+    keep_true("table", table, "tests/e2e/test_endings.py")

@@ -304,8 +304,17 @@ NAMES = [
     Row("a slash behind", 404, "GET", "/stream/?content=spend"),
     Row("an encoded letter", 404, "GET", "/str%65am?content=spend"),
     Row("dots before asking", 404, "GET", "/x/../stream?content=spend"),
-    Row("another API's path", 404, "POST", "/v1/../v1/chat/completions", (JSON,), CHAT),
-    Row("an API we do not have", 404, "POST", "/v1/files", (JSON,), CHAT),
+    Row("another API's path", 400, "POST", "/v1/../v1/chat/completions", (JSON,), CHAT),
+    Row("a path above the upstream's", 400, "GET", "/v1/../admin"),
+    Row("the same, encoded", 400, "GET", "/v1/%2e%2e/admin"),
+    Row("the same behind a file", 400, "DELETE", "/v1/files/..%2F..%2F..%2Fadmin"),
+    Row("the same, encoded twice", 400, "GET", "/v1/files/%252e%252e%252fadmin"),
+    Row("the same, encoded too often", 400, "GET", "/v1/files/%2525252e"),
+    Row("the same with backslashes", 400, "GET", "/v1/files/..%5c..%5cadmin"),
+    Row("the same with parameters", 400, "GET", "/v1/..;/admin"),
+    Row("an empty segment of an API", 400, "GET", "/v1//admin"),
+    Row("a line end in an API's path", 400, "GET", "/v1/files/a%0d%0aX-Admin:%20yes"),
+    Row("a broken escape in an API's path", 400, "GET", "/v1/files/%zz"),
     Row("a fragment", 400, "GET", "/stream?content=a#b"),
     Row("no slash", 400, "GET", "stream?content=spend"),
     Row("making an answer", 403, "PUT", "/streams/chat/mine", (("Content-Type", "text/plain"),)),
@@ -544,7 +553,7 @@ def test_an_allowed_page_asks_and_may_read_what_it_gets(open_to_a_friend: Site) 
     with Viewer(server, "OPTIONS", COMPLETIONS, preflight).head() as viewer:
         assert viewer.status == 204
         assert viewer.fields["access-control-allow-origin"] == FRIEND
-        assert viewer.fields["access-control-allow-methods"] == "POST"
+        assert viewer.fields["access-control-allow-methods"] == "GET, POST"
         assert viewer.fields["access-control-allow-headers"] == "authorization, content-type"
     assert open_to_a_friend.asked() == before
     with Viewer(server, "POST", COMPLETIONS, (CROSS, CORS, _FRIEND, JSON), CHAT).head() as viewer:

@@ -230,6 +230,7 @@ def test_what_the_sdk_sends_arrives_byte_for_byte(
         extra_body={"unheard_of": {"b": 1, "a": [None, 1.50, "ü"]}, "seed": 2**63},
         extra_headers={"X-Unheard-Of": "yes"},
         logit_bias={"50256": -100},
+        stream_options={"include_usage": False},
     )
     list(answer)
     seen = upstream.request()
@@ -240,7 +241,8 @@ def test_what_the_sdk_sends_arrives_byte_for_byte(
 
 
 def test_odd_json_arrives_byte_for_byte(upstream: ThreadedUpstream, server: Server) -> None:
-    odd = b' { "messages" : [], "a":1, "a":2.50, "s":"\\u00fc\\ud83d\xc3\xbc", "stream":true }\r\n'
+    odd = b' { "messages" : [], "a":1, "a":2.50, "s":"\\u00fc\\ud83d\xc3\xbc", "stream":true,'
+    odd += b' "stream_options":{} }\r\n'
     with Viewer(server, "POST", CHAT, [_JSON], odd) as viewer:
         assert viewer.head().rest().data.endswith(DONE)
     assert upstream.request().body == odd
@@ -252,10 +254,25 @@ def test_chunks_come_byte_for_byte(upstream: ThreadedUpstream, server: Server) -
         b'data: {"choices":[{"index":0,"delta":{"content":"\\ud83d\\u00fc\xc3\xbc"}}]}\n\n',
         b'data: {"x":1,"x":2,"s":"\xe2\x80\xa8\xc2\x85","choices":[]}\n\n',
     ]
+    told = _BODY[:-1] + b',"stream_options":{"include_usage":true}}'
     for body in (b"".join([*odd, DONE]), b"".join(chat_chunks(["a"], include_usage=True))):
         upstream.script(script(Head(), Send(body, 7)))
-        with Viewer(server, "POST", CHAT, [_JSON], _BODY) as viewer:
+        with Viewer(server, "POST", CHAT, [_JSON], told) as viewer:
             assert viewer.head().rest() == (body, True)
+
+
+def test_usage_is_asked_for_and_not_shown_to_who_did_not_ask(
+    upstream: ThreadedUpstream, server: Server
+) -> None:
+    upstream.script(stream(*chat_chunks(["a", "b"], include_usage=True)))
+    with Viewer(server, "POST", CHAT, [_JSON], _BODY) as viewer:
+        seen = viewer.head().rest()
+        link = viewer.fields["content-location"]
+    assert seen == (b"".join(chat_chunks(["a", "b"])), True)
+    assert upstream.request().json()["stream_options"] == {"include_usage": True}
+    note = json.loads(fetch(server, "/streams?prefix=chat/").data)["streams"][0]["note"]
+    assert note["tokens"] == {"input": 7, "output": 2, "estimated": False}
+    assert b"event: usage" in fetch(server, f"{link}?view=sse").data
 
 
 def test_the_sdk_shows_fields_it_does_not_know(upstream: ThreadedUpstream, client: OpenAI) -> None:
@@ -590,15 +607,17 @@ def test_a_body_over_the_limit_is_refused(upstream: ThreadedUpstream, tmp_path: 
 
 
 def test_a_wrong_method_is_told_the_right_one(server: Server) -> None:
-    with Viewer(server, "GET", CHAT) as viewer:
+    with Viewer(server, "PUT", CHAT) as viewer:
         assert openai_error(viewer)["code"] == "method_not_allowed"
-    assert (viewer.status, viewer.fields["allow"]) == (405, "POST")
+    assert (viewer.status, viewer.fields["allow"]) == (405, "GET, POST")
 
 
-def test_an_api_that_is_not_there_is_not_found(client: OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
+def test_an_api_that_the_upstream_does_not_have_is_not_found_there(
+    client: OpenAI, upstream: ThreadedUpstream
+) -> None:
+    upstream.script(respond(404, error_body("no such API")))
+    with pytest.raises(openai.NotFoundError, match="no such API"):
         client.embeddings.create(model=MODEL, input="Hi")
-    assert caught.value.code == "not_found"
 
 
 def test_an_upstream_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Both]:
             tmp_path_factory.mktemp("parity"),
             "--model",
             "gpt-3.5-turbo",
+            # Which the article's server does not ask for.
+            "--ask-usage",
+            "false",
             env={"TAILRACE_UPSTREAM_API_KEY": _KEY},
         ) as server,
     ):

@@ -51,6 +51,9 @@ class Feeder:
         if self.stream.source is self:
             self.stream.end(kind, reason)
 
+    def unwatched(self) -> None:
+        """It goes on."""
+
 
 class Pipe:
     """A sink that takes ``room`` bytes, then says that it is full."""

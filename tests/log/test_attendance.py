@@ -1,20 +1,31 @@
-"""When an answer has gone unwatched for long enough."""
+"""Leaving, waiting, polling, stalling, in all orders: when an answer is stopped for it."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tailrace.log.attendance import unwatched_at
+from tailrace.errors import BadRequest
+from tailrace.log.attendance import Attendance, Disconnect, Policy, parse_policy
 
-TIMES = st.floats(0, 1e6)
+STALL = 30.0
+KEEP = 60.0
+
+
+def attendance(
+    disconnect: Disconnect = Disconnect.KEEP, *, known: bool = True, now: float = 0
+) -> Attendance:
+    made = Attendance(Policy(disconnect, KEEP), stall=STALL, now=now)
+    if known:
+        made.made_known()
+    return made
 
 
 @pytest.mark.parametrize(
-    ("blocked", "left_at", "expected"),
+    ("blocked", "left", "expected"),
     [
         ([], 100.0, 160.0),
         ([None], 0.0, math.inf),
@@ -24,20 +35,144 @@ TIMES = st.floats(0, 1e6)
         ([10.0], 500.0, 560.0),
     ],
 )
-def test_table(blocked: list[float | None], left_at: float, expected: float) -> None:
-    assert unwatched_at(blocked, left_at, keep=60, stall=30) == expected
+def test_a_kept_answer(blocked: list[float | None], left: float, expected: float) -> None:
+    kept = attendance()
+    kept.left(left)
+    assert kept.stops_at(blocked) == expected
 
 
-@given(st.lists(TIMES), TIMES, TIMES)
-def test_another_stuck_viewer_never_shortens_an_answers_life(
-    blocked: list[float], left_at: float, more: float
-) -> None:
-    before = unwatched_at(blocked, left_at, keep=60, stall=60)
-    assert unwatched_at([*blocked, more], left_at, keep=60, stall=60) >= before
+def test_an_answer_that_nobody_can_find_is_not_kept() -> None:
+    """Else each attempt of a client that gives up and asks anew would be paid for."""
+    unknown = attendance(known=False)
+    unknown.wait()
+    unknown.waited(5)
+    assert unknown.stops_at([]) == 5
 
 
-@given(st.lists(st.none() | TIMES), TIMES)
-def test_an_answer_that_somebody_watches_goes_on(
-    blocked: list[float | None], left_at: float
-) -> None:
-    assert math.isinf(unwatched_at([*blocked, None], left_at, keep=0, stall=0))
+def test_an_answer_that_is_to_be_cancelled_lives_until_somebody_has_come() -> None:
+    """Between its beginning and its first viewer there is a moment."""
+    fresh = attendance(Disconnect.CANCEL)
+    assert math.isinf(fresh.stops_at([]))
+    fresh.seen(1)
+    assert fresh.stops_at([None]) == math.inf
+    fresh.left(9)
+    assert fresh.stops_at([]) == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cancel", Policy(Disconnect.CANCEL)),
+        ("detach", Policy(Disconnect.DETACH)),
+        ("keep", Policy(Disconnect.KEEP, KEEP)),
+        ("keep=30", Policy(Disconnect.KEEP, 30)),
+        (" Keep = 5 ", Policy(Disconnect.KEEP, 5)),
+        ("keep=0", Policy(Disconnect.KEEP, 0)),
+    ],
+)
+def test_spellings(text: str, expected: Policy) -> None:
+    assert parse_policy(text, KEEP) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "stop", "keep=", "keep=-1", "keep=1.5", "keep=1e3", "keep=9999999999", "detach=1"]
+)
+def test_other_spellings_are_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match=r"keep=N"):
+        parse_policy(text, KEEP)
+
+
+class Attending(RuleBasedStateMachine):
+    """Clients wait, view, stall, ask and leave, in any order, while a clock goes on.
+
+    The oracle knows of each client when it attended last; an answer may be stopped only if no
+    client attends it, and is to be stopped once its policy's time has passed since the last did.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.made: Attendance | None = None
+        self.policy = Policy(Disconnect.KEEP)
+        self.waiting = 0
+        self.viewers: list[float | None] = []
+        self.last = 0.0
+        self.anybody = False
+        self.known = False
+
+    @precondition(lambda self: self.made is None)
+    @rule(disconnect=st.sampled_from(Disconnect), keep=st.integers(0, 100))
+    def begin(self, disconnect: Disconnect, keep: int) -> None:
+        self.policy = Policy(disconnect, keep if disconnect is Disconnect.KEEP else 0)
+        self.made = Attendance(self.policy, stall=STALL, now=self.now)
+        self.last = self.now
+
+    @rule(seconds=st.integers(1, 100))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: self.made)
+    @rule()
+    def ask(self) -> None:
+        assert self.made
+        self.made.wait()
+        self.waiting += 1
+        self.anybody = True
+
+    @precondition(lambda self: self.waiting)
+    @rule(to_view=st.booleans())
+    def waited(self, to_view: bool) -> None:
+        assert self.made
+        if to_view:
+            self.made.made_known()
+            self.known = True
+            self.viewers.append(None)
+        self.made.waited(self.now)
+        self.waiting -= 1
+        self.last = self.now
+
+    @precondition(lambda self: self.known)
+    @rule(to_view=st.booleans())
+    def come_back(self, to_view: bool) -> None:
+        assert self.made
+        self.made.seen(self.now)
+        self.anybody = True
+        self.last = self.now
+        if to_view:
+            self.viewers.append(None)
+
+    @precondition(lambda self: self.viewers)
+    @rule(data=st.data())
+    def stall_or_recover(self, data: st.DataObject) -> None:
+        number = data.draw(st.integers(0, len(self.viewers) - 1))
+        self.viewers[number] = self.now if self.viewers[number] is None else None
+
+    @precondition(lambda self: self.viewers)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        assert self.made
+        self.viewers.pop(data.draw(st.integers(0, len(self.viewers) - 1)))
+        self.made.left(self.now)
+        self.last = self.now
+
+    @invariant()
+    def nobody_is_robbed_of_what_they_attend(self) -> None:
+        if self.made is None:
+            return
+        at = self.made.stops_at(self.viewers)
+        if self.waiting or None in self.viewers or self.policy.disconnect is Disconnect.DETACH:
+            assert math.isinf(at)
+        elif any(since is not None and since + STALL > self.now for since in self.viewers):
+            assert at > self.now
+
+    @invariant()
+    def nobody_pays_for_what_nobody_attends(self) -> None:
+        if self.made is None or self.waiting or None in self.viewers:
+            return
+        if self.policy.disconnect is Disconnect.DETACH or not (self.anybody or self.known):
+            return
+        last = max([self.last, *(since + STALL for since in self.viewers if since is not None)])
+        assert self.made.stops_at(self.viewers) == last + (self.policy.keep if self.known else 0)
+
+
+TestAttending = Attending.TestCase

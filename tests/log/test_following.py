@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import NotFound, OffsetGone, StreamHasSource, StreamIsClosed
-from tailrace.log.catalogue import EARLIEST, LATEST, SKIPPED
+from tailrace.log.catalogue import EARLIEST, LATEST
 from tailrace.log.cursor import SLICE, Condition
+from tailrace.log.lifecycle import SKIPPED, interrupted
 from tailrace.model import DATA, EndingKind, Offset
 from tests.log.harness import Feeder, Pipe, house, run, until
 
@@ -186,9 +187,9 @@ def test_an_answer_whose_process_died_ends_interrupted_with_numbers_never_used()
         async with house() as h:
             stream, source = h.fed()
             source.feed(b"shown")
-            ending = h.catalogue._interrupted(stream.info)
+            ending = interrupted(stream.info, 5)
             assert ending.kind is EndingKind.INTERRUPTED
-            assert ending.seq == 1 + SKIPPED
+            assert (ending.seq, ending.time) == (1 + SKIPPED, 5)
 
     run(story())
 

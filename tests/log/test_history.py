@@ -42,7 +42,7 @@ def asked(history: History, after: int) -> Fetch:
 def test_no_more_reads_run_than_may() -> None:
     async def main() -> None:
         store = HeldReads()
-        history = History(cast(Store, cast(Any, store)))
+        history = History(cast("Store", cast("Any", store)))
         fetches = [asked(history, place) for place in range(PARALLEL + 1)]
         await turn()
         assert list(store.reads) == list(range(PARALLEL))
@@ -62,7 +62,7 @@ def test_a_read_asked_for_in_the_turn_in_which_the_others_end_is_made() -> None:
 
     async def main() -> None:
         store = HeldReads()
-        history = History(cast(Store, cast(Any, store)))
+        history = History(cast("Store", cast("Any", store)))
         for place in range(PARALLEL):
             asked(history, place)
         await turn()

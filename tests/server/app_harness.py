@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from tailrace.config import Settings
-from tailrace.contracts import Upstream
+from tailrace.contracts import Upstreams
 from tailrace.log.catalogue import Catalogue
 from tailrace.server.access_log import AccessLog
+from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
 from tailrace.server.assembly import make_catalogue, make_services
 from tailrace.server.routes import SERVER, Table
@@ -114,7 +115,8 @@ async def at_home(
         settings,
         store,
         catalogue,
-        cast("Upstream", None),
+        cast("Upstreams", None),
+        Recorder(catalogue, lambda _: None),
         default_model=no_model,
         shared_caches=not settings.token,
     )

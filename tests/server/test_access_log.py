@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -119,3 +120,47 @@ def test_a_log_that_cannot_be_written_ends_no_request() -> None:
         raise BrokenPipeError
 
     AccessLog(broken).begin("GET").end()
+
+
+FACTS = {
+    "stream": "01kb5x7q2m",
+    "id": "chatcmpl-1",
+    "model": "a model\nwith a line",
+    "first_token": 0.25,
+    "between_tokens": None,
+    "tokens": {"input": 1, "output": 2, "estimated": True},
+    "ending": "completed",
+}
+
+
+def test_an_answer_gives_one_line_of_what_is_known() -> None:
+    log, lines = logged()
+    log.answered(FACTS)
+    assert lines == [
+        "2026-11-25T09:52:41.123Z answer completed stream=01kb5x7q2m id=chatcmpl-1 "
+        r'model="a model\nwith a line" first_token=0.25 tokens_input=1 tokens_output=2 '
+        "tokens_estimated=true"
+    ]
+
+
+def test_as_json_each_line_is_an_object() -> None:
+    times = Times()
+    lines: list[str] = []
+    log = AccessLog(lines.append, lambda: times.now, lambda: times.passed, as_json=True)
+    entry = log.begin("GET")
+    play(entry, [start(200), body(b"abc", False)], [])
+    entry.end()
+    log.answered(FACTS)
+    request, answer = map(json.loads, lines)
+    assert request == {
+        "time": "2026-11-25T09:52:41.123Z",
+        "event": "request",
+        "method": "GET",
+        "route": "-",
+        "status": 200,
+        "bytes": 3,
+        "ms": 0.0,
+        "left": False,
+        "aborted": False,
+    }
+    assert answer == {"time": request["time"], "event": "answer", **FACTS}

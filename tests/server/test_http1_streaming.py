@@ -276,13 +276,13 @@ def test_a_reader_hears_that_its_client_left_when_the_task_is_long_over(loop: Lo
     run(loop, test())
 
 
-def finishing(lines: list[str], full: asyncio.Event, *, whole: bool) -> App:
+def finishing(lines: list[str], full: asyncio.Event, *, whole: bool, patience: float = 60) -> App:
     """Fills its client through a sink of ours, and finishes."""
     log = AccessLog(lines.append)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await start(send)
-        sink = TransportSink(connection_of(scope), log.begin("GET"))
+        sink = TransportSink(connection_of(scope), log.begin("GET"), patience)
         sink.follow(Reader())
         while sink.write(b"x" * 8192):
             await asyncio.sleep(0)
@@ -304,6 +304,26 @@ def test_the_end_for_a_full_client_waits_until_that_has_read(loop: LoopFactory) 
             assert lines == []
             assert (await client.everything()).raw.endswith(b"x\r\n0\r\n\r\n")
             assert lines[0].endswith("ms")
+
+    run(loop, test())
+
+
+@each_loop
+def test_a_client_that_reads_nothing_of_the_end_is_dropped_in_its_time(loop: LoopFactory) -> None:
+    """It was waited for without end: the clock for a client that does not read was its cursor's,
+    and that was done."""
+    lines: list[str] = []
+    full = asyncio.Event()
+
+    async def test() -> None:
+        app = finishing(lines, full, whole=True, patience=0.1)
+        async with serving(app) as served, served.client() as client:
+            await client.send(GET_AND_CLOSE)
+            await full.wait()
+            assert lines == []
+            await until(lambda: bool(lines))
+            assert lines[0].endswith("aborted")
+            assert not (await client.everything()).raw.endswith(b"0\r\n\r\n")
 
     run(loop, test())
 

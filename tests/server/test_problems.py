@@ -18,7 +18,7 @@ from tailrace.errors import (
     StartupError,
     TailraceError,
 )
-from tailrace.server.problems import openai_json, problem, problem_json
+from tailrace.server.problems import anthropic_json, openai_json, problem, problem_json
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 
@@ -88,6 +88,39 @@ def test_openais_types_follow_the_status(kind: type[TailraceError], expected: st
     assert json.loads(openai_json(kind("x")))["error"]["type"] == expected
 
 
+@pytest.mark.parametrize("kind", SHOWN)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+def test_under_messages_errors_have_anthropics_shape(kind: type[TailraceError], path: str) -> None:
+    error = sample(kind)
+    answer = problem(error, path)
+    assert dict(answer.headers)[b"content-type"] == b"application/json"
+    body = json.loads(answer.body)
+    assert set(body) == {"type", "error"}
+    assert body["type"] == "error"
+    assert body["error"] == {"type": body["error"]["type"], "message": str(error)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (errors.BadRequest, "invalid_request_error"),
+        (errors.BodyTooLarge, "request_too_large"),
+        (errors.Unauthorized, "authentication_error"),
+        (errors.Forbidden, "permission_error"),
+        (errors.NotFound, "not_found_error"),
+        (errors.ShuttingDown, "overloaded_error"),
+        (errors.UpstreamBroken, "api_error"),
+    ],
+)
+def test_anthropics_types_follow_the_status(kind: type[TailraceError], expected: str) -> None:
+    assert json.loads(anthropic_json(kind("x")))["error"]["type"] == expected
+
+
+def test_v1_messages_is_a_path_of_its_own() -> None:
+    for path in ("/v1/messages2", "/v1/stream/messages", "/v1/responses"):
+        assert b'"code"' in problem(errors.NotFound("x"), path).body
+
+
 def test_v1_is_a_path_segment() -> None:
     answer = problem(errors.NotFound("x"), "/v10/models")
     assert dict(answer.headers)[b"content-type"] == b"application/problem+json"
@@ -122,7 +155,7 @@ def test_what_passes_by_itself_says_when_to_try_again(kind: type[TailraceError])
 
 def test_a_message_is_one_line_of_ascii_json_whatever_it_quotes() -> None:
     error = errors.BadRequest("a\nb \ud800 \u2028 é")
-    for body in (problem_json(error), openai_json(error)):
+    for body in (problem_json(error), openai_json(error), anthropic_json(error)):
         assert body.isascii()
         assert b"\n" not in body
         assert json.loads(body)

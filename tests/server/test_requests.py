@@ -24,7 +24,7 @@ from tailrace.server.requests import (
     parse_stream_form,
     parse_stream_json,
     parse_stream_query,
-    peek_stream_flag,
+    peek_model_request,
     read_body,
 )
 
@@ -180,7 +180,7 @@ BROKEN_JSON = {
 }
 
 
-@pytest.mark.parametrize("parse", [parse_stream_json, peek_stream_flag])
+@pytest.mark.parametrize("parse", [parse_stream_json, peek_model_request])
 @pytest.mark.parametrize(
     ("body", "words"), BROKEN_JSON.items(), ids=[str(key[:20]) for key in BROKEN_JSON]
 )
@@ -265,7 +265,7 @@ def test_whatever_was_asked_can_be_asked_on_as_utf_8(raw: bytes) -> None:
     ],
 )
 def test_the_stream_flag_is_found(body: bytes, flag: bool) -> None:
-    assert peek_stream_flag(body) is flag
+    assert peek_model_request(body).stream is flag
 
 
 # --- reading streams --------------------------------------------------------------------------

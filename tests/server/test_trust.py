@@ -239,7 +239,7 @@ def test_http_1_0_may_leave_host_out_but_not_lie() -> None:
     def old(*fields: tuple[bytes, bytes]) -> RequestFacts:
         return RequestFacts.from_headers("GET", Right.ASK, fields, http_version="1.0")
 
-    assert decide(policy(), old()).forward_authorization
+    assert decide(policy(), old())
     with pytest.raises(Misdirected):
         decide(policy(), old((b"host", b"evil.example")))
     with pytest.raises(Forbidden):
@@ -300,16 +300,31 @@ def test_two_tokens_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"Bearer s3cret-token", b"bearer  s3cret-token ", b"BEARER s3cret-token"]
+    "field",
+    [
+        (b"authorization", b"Bearer s3cret-token"),
+        (b"authorization", b"bearer  s3cret-token "),
+        (b"authorization", b"BEARER s3cret-token"),
+        (b"x-api-key", b"s3cret-token"),
+        (b"api-key", b"s3cret-token"),
+    ],
 )
-def test_our_token_is_not_forwarded(value: bytes) -> None:
-    facts = RequestFacts.from_headers("POST", Right.ASK, (HOST, (b"authorization", value)))
-    assert decide(policy(TOKEN), facts).forward_authorization is False
+def test_our_token_is_seen_by_nobody_behind_us(field: tuple[bytes, bytes]) -> None:
+    others = [HOST, (b"x-other", b"v")]
+    facts = RequestFacts.from_headers("POST", Right.ASK, [field, *others])
+    assert decide(policy(TOKEN), facts).without_token([field, *others]) == others
+
+
+def test_a_key_for_the_upstream_goes_on_beside_our_token() -> None:
+    fields = [HOST, (b"authorization", b"Bearer s3cret-token"), (b"x-api-key", b"sk-theirs")]
+    facts = RequestFacts.from_headers("POST", Right.ASK, fields)
+    seen = decide(policy(TOKEN), facts).without_token(fields)
+    assert seen == [HOST, (b"x-api-key", b"sk-theirs")]
 
 
 def test_a_clients_own_key_is_forwarded_where_no_token_is_set() -> None:
     facts = RequestFacts.from_headers("POST", Right.ASK, (HOST, BEARER))
-    assert decide(policy(), facts).forward_authorization is True
+    assert decide(policy(), facts).without_token([HOST, BEARER]) == [HOST, BEARER]
 
 
 @given(st.binary(max_size=40), st.sampled_from(list(Right)), st.sampled_from(["GET", "POST"]))

@@ -2,7 +2,8 @@
 
 Appends to a handful of streams, forks, closes and deletes some, and says on standard output what
 was acknowledged, one line each: ``a NAME SEQ``, ``f NAME``, ``c NAME`` or ``d NAME``. A producer
-that signs every append is always as far as the events are.
+that signs every append is always as far as the events are. ``n NAME`` tells that a stream has the
+further name ``NAME/also``, and its name for a note.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import random
 import sys
 
-from tailrace.contracts import Delete
+from tailrace.contracts import Alias, Delete, Note
 from tailrace.model import EndingKind, Event, Producer
 from tailrace.stores import SqliteStore
 from tailrace.testing.store_model import Maker
@@ -51,6 +52,10 @@ async def main(path: str, run: str, seed: int) -> None:
                 append = maker.append(generation, ending=EndingKind.COMPLETED)
                 await store.committed(store.write(append))
                 print("c", name, flush=True)
+            if dice.random() < 0.7:
+                store.write(Note(generation, name.encode()))
+                await store.committed(store.write(Alias(generation, f"{name}/also")))
+                print("n", name, flush=True)
             if dice.random() < 0.3:
                 fork = maker.fork(f"{name}/fork", create.info, dice.randrange(seq + 1))
                 await store.committed(store.write(fork))

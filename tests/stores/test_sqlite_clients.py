@@ -13,7 +13,7 @@ from zlib import crc32
 
 import pytest
 
-from tailrace.contracts import Append, Delete, Renew, Trim, Writers
+from tailrace.contracts import Alias, Append, Delete, Note, Renew, Trim, Writers
 from tailrace.errors import NotFound, StoreUnavailable
 from tailrace.model import EndingKind, Event, Producer
 from tailrace.stores import SqliteStore
@@ -21,7 +21,7 @@ from tailrace.stores.batch import Batch
 from tailrace.stores.journal import encode
 from tailrace.stores.sqlite_schema import MIGRATIONS, migrate
 from tailrace.stores.sqlite_writer import connect
-from tailrace.testing.store_model import Maker, is_unknown, made, read_all
+from tailrace.testing.store_model import Maker, is_unknown, made, read_all, settle
 from tests.stores.medium import DEADLINE_SECONDS, Disk, error, raw_bytes, until
 
 IOERR = error(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error")
@@ -286,8 +286,14 @@ def test_a_file_of_the_first_schema_opens_with_all_that_it_has(tmp_path: Path) -
             number = store.write(change)
         await store.committed(number)
 
+        assert closed.note == b""
+        await settle(store, Note(generations[0], b"{}"), Alias(generations[0], "also"))
+
     async def second(store: SqliteStore) -> None:
         assert await read_all(store, generations[0]) == [event, *more.events]
+        also = await store.find("also")
+        assert also is not None
+        assert (also.name, also.note) == ("open", b"{}")
         assert await store.writers(generations[0]) == Writers("a", (Producer("p", 0, 0),))
         assert await read_all(store, generations[1]) == [event]
         assert {info.name for info in (await store.list("")).streams} == {"open", "fork"}

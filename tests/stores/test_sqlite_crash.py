@@ -40,9 +40,12 @@ def run_and_kill(path: Path, run: int, seed: int, lines: int) -> list[list[str]]
 
 
 def has_done_all(said: list[str]) -> bool:
-    """Whether a stream was closed, and one deleted that a fork needs."""
-    named = {verb: {line.split()[1] for line in said if line[0] == verb} for verb in "fcd"}
-    return bool(named["c"]) and any(f"{name}/fork" in named["f"] for name in named["d"])
+    """Whether a stream was closed, one deleted that a fork needs, and of those with further names
+    one deleted and one not."""
+    named = {verb: {line.split()[1] for line in said if line[0] == verb} for verb in "fcdn"}
+    forked = any(f"{name}/fork" in named["f"] for name in named["d"])
+    noted = bool(named["n"] - named["d"]) and bool(named["n"] & named["d"])
+    return bool(named["c"]) and forked and noted
 
 
 def test_no_acknowledged_change_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
@@ -53,18 +56,22 @@ def test_no_acknowledged_change_is_lost_or_doubled_by_kills(tmp_path: Path) -> N
     seen: dict[str, int] = {}
     closed: set[str] = set()
     deleted: set[str] = set()
+    noted: set[str] = set()
     kept = 0
     for run in range(KILLS):
         for verb, name, *rest in run_and_kill(path, run, seed + run, dice.randrange(1, 120)):
             if verb in "af":
                 seen[name] = int(rest[0]) if rest else 0
             else:
-                (closed if verb == "c" else deleted).add(name)
+                {"c": closed, "d": deleted, "n": noted}[verb].add(name)
         kept += asyncio.run(check(path, run, seen, closed, deleted))
+        asyncio.run(check_names(path, noted, deleted))
     assert seen
     assert kept, "no deleted stream was kept for a fork"
     assert closed
     assert deleted
+    assert noted - deleted
+    assert noted & deleted
 
 
 async def check(
@@ -96,6 +103,18 @@ async def check(
         await check_events(store, info, acknowledged)
     await store.close()
     return kept
+
+
+async def check_names(path: Path, noted: set[str], deleted: set[str]) -> None:
+    store = SqliteStore(path, durability="process")
+    await store.open()
+    for name in noted:
+        info = await store.find(name)
+        assert name not in deleted or info is None or info.deleted
+        gone = info is None or info.deleted
+        assert await store.find(f"{name}/also") == (None if gone else info)
+        assert info is None or info.note == (b"" if info.deleted else name.encode())
+    await store.close()
 
 
 async def check_events(store: SqliteStore, info: StreamInfo, acknowledged: int) -> None:

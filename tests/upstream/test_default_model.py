@@ -105,6 +105,21 @@ def test_a_configured_model_is_never_asked_for(run: Run) -> None:
     run(scenario())
 
 
+def test_after_a_reload_it_is_asked_for_anew(run: Run) -> None:
+    async def scenario() -> None:
+        other = response(b'{"data":[{"id":"other"}]}')
+        async with asking(in_turn([], LISTED, other)) as (upstream, _):
+            model = DefaultModel(upstream)
+            assert await model.name() == "first"
+            model.forget()
+            assert await model.name() == "other"
+            configured = DefaultModel(upstream, "mine")
+            configured.forget()
+            assert await configured.name() == "mine"
+
+    run(scenario())
+
+
 def test_openai_has_a_default_that_is_not_asked_for(run: Run) -> None:
     async def scenario() -> None:
         async with using(HttpUpstream("https://api.openai.com/v1")) as upstream:

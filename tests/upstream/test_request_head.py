@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,25 @@ def test_a_post_is_encoded_to_the_byte() -> None:
 def test_a_get_has_no_length_and_an_empty_post_has() -> None:
     assert b"content-length" not in PLAIN.encode(UpstreamRequest("GET", "/models", []))
     assert b"content-length: 0" in lines(PLAIN.encode(UpstreamRequest("POST", "/models", [])))
+
+
+@pytest.mark.parametrize(
+    ("length", "line"), [(7, b"content-length: 7"), (None, b"transfer-encoding: chunked")]
+)
+def test_of_an_upload_only_the_head_is_encoded(length: int | None, line: bytes) -> None:
+    upload = _Upload(length)
+    headers = [(b"Content-Length", b"1"), (b"Transfer-Encoding", b"gzip")]
+    encoded = PLAIN.encode(UpstreamRequest("PUT", "/files/a", headers, upload))
+    assert encoded.endswith(line + b"\r\n\r\n")
+    assert encoded.count(b"content-length") + encoded.count(b"transfer-encoding") == 1
+
+
+@dataclass
+class _Upload:
+    length: int | None
+
+    async def read(self) -> bytes:
+        raise AssertionError("an encoder reads nothing")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tailrace.contracts import BodyEnd
+from tailrace.contracts import BodyEnd, UpstreamRequest
 from tailrace.errors import ConfigError, UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tailrace.upstream.clocks import Clocks
 from tailrace.upstream.dial import tls_context
@@ -73,6 +73,42 @@ def test_an_answer_over_tls_and_another_on_the_same_connection(
                 for _ in range(3):
                     assert await taken(await upstream.ask(ASK)) == (b"hello", BodyEnd.COMPLETE)
             assert server.accepted == 1
+
+    run(scenario())
+
+
+def test_an_upload_over_tls_waits_for_the_upstream_and_arrives(
+    run: Run, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    class Upload:
+        length = 16 * 1024 * 1024
+        left = length
+
+        async def read(self) -> bytes:
+            self.left -= (size := min(self.left, 65536))
+            return b"x" * size
+
+    upload, go = Upload(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await go.wait()
+        assert await peer.reader.readexactly(Upload.length) == b"x" * Upload.length
+        await peer.send(HELLO)
+
+    async def scenario() -> None:
+        async with secure(script, certified(authority), trusting) as upstream:
+            call = asyncio.ensure_future(
+                upstream.ask(UpstreamRequest("PUT", "/files/a", [], upload))
+            )
+            seen = [-1, -2]
+            while seen[-1] != seen[-2]:
+                await asyncio.sleep(0.2)
+                seen.append(upload.left)
+            assert upload.left > 0
+            go.set()
+            assert await taken(await call) == (b"hello", BodyEnd.COMPLETE)
+            assert upload.left == 0
 
     run(scenario())
 

@@ -30,22 +30,46 @@ params = xllamacpp.CommonParams()
 params.model.path, params.model_alias = sys.argv[1], {sys.argv[2]}
 params.n_parallel, params.n_ctx = int(sys.argv[3]), int(sys.argv[4])
 params.hostnames, params.port, params.ui, params.verbosity = ["127.0.0.1"], 0, False, 1
+if sys.argv[5]:
+    params.chat_template = sys.argv[5]
+if sys.argv[6] == "greedy":
+    params.sampling.temp, params.cache_prompt = 0.0, False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(params)
 print("listening on", server.listening_address, flush=True)
 sys.stdin.read()
 """
+# As gpt-oss writes it, so that llama.cpp knows the format and holds the model to it by a grammar:
+# to the call of a tool where tools are offered, to a schema where an answer has one. A model that
+# knows nothing then calls tools all the same, and has no choice but to call one.
+CALLS_TOOLS = (
+    "{%- for message in messages %}{{- message.content }}{%- endfor %}"
+    "{{- tools | tojson if tools else '' }}"
+    "{%- if add_generation_prompt %}{{- '<|start|>assistant<|channel|>' }}"
+    "{{- 'commentary to=functions.' if tools else 'final<|message|>' }}{%- endif %}"
+)
 _ANNOUNCEMENT = re.compile(r"^listening on (http://\S+)$")
 
 
 @contextlib.contextmanager
 def llama_server(
-    model: Path, *, alias: str = "tiny-random", slots: int = 4, context: int = 4096
+    model: Path,
+    *,
+    alias: str = "tiny-random",
+    slots: int = 4,
+    context: int = 4096,
+    template: str = "",
+    greedy: bool = False,
 ) -> Iterator[str]:
     """Serve the GGUF file ``model``; gives the base URL, ``/v1`` included.
 
-    ``context`` tokens are shared out among the ``slots``.
+    ``context`` tokens are shared out among the ``slots``. ``template`` is a chat template in place
+    of the model's own. ``greedy``: who asks the same gets the same, whatever was asked before;
+    computed by one thread, since several wait for each other busily, and a small model has no use
+    for them.
     """
     command = [sys.executable, "-c", _CHILD, str(model), alias, str(slots), str(context)]
+    command += [template, "greedy" if greedy else ""]
     with launched(command, _ANNOUNCEMENT) as url:
         yield f"{url}/v1"
 

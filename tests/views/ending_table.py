@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from tailrace.model import Ending, EndingKind
 from tailrace.views import make_view
+from tailrace.wire.apis import MESSAGES, RESPONSES
 
-VIEWS = ("sse", "text", "ndjson", "openai")
+VIEWS = ("sse", "text", "ndjson", "openai", "responses", "messages")
+TYPES = {"responses": RESPONSES.content_type, "messages": MESSAGES.content_type}
 REASON = "why"
 
 
@@ -25,7 +27,8 @@ def table() -> str:
 def cell(name: str, kind: EndingKind) -> str:
     """What one view sends, without its offset and time."""
     reason = "" if kind is EndingKind.COMPLETED else REASON
-    closing = make_view(name, "application/json").end("0" * 26, Ending(kind, reason, 1, 0))
+    view = make_view(name, TYPES.get(name, "application/json"))
+    closing = view.end("0" * 26, Ending(kind, reason, 1, 0))
     end = "" if closing.whole else "the last chunk is left out"
     lines = [line for line in closing.data.decode().splitlines() if line and line[:3] != "id:"]
     shown = " ⏎ ".join(lines).replace("0" * 26 + "_" + "0" * 15 + "1", "<offset>")

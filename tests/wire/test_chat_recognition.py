@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tailrace.wire.chat import ChatParser, DeltaText, Record, RecordKind, delta_text
+from tailrace.wire.chat import GRAMMAR, delta_text, text_reader
+from tailrace.wire.records import AnswerParser, Record, RecordKind
 
 MAX_EVENT = 4096
 
@@ -61,7 +62,7 @@ BLOCKS = st.one_of(
 
 def recognizing(pieces: list[bytes]) -> list[Record]:
     """As the relay reads them."""
-    parser = ChatParser(MAX_EVENT)
+    parser = AnswerParser(GRAMMAR, MAX_EVENT)
     records: list[Record] = []
     for piece in pieces:
         only = parser.take_chunk(piece)
@@ -70,7 +71,7 @@ def recognizing(pieces: list[bytes]) -> list[Record]:
 
 
 def feeding(pieces: list[bytes]) -> list[Record]:
-    parser = ChatParser(MAX_EVENT)
+    parser = AnswerParser(GRAMMAR, MAX_EVENT)
     records = [record for piece in pieces for record in parser.feed(piece)]
     return records + parser.finish(complete=True)
 
@@ -95,7 +96,7 @@ def test_pieces_cut_anywhere_read_the_same(blocks: list[bytes], data: st.DataObj
 
 
 def test_a_usual_answer_is_recognized_from_its_second_piece_on() -> None:
-    parser = ChatParser(MAX_EVENT)
+    parser = AnswerParser(GRAMMAR, MAX_EVENT)
     pieces = [block(chunk(text)) for text in ("a", "b", 'a "quote"', "line\nend", "é")]
     taken = []
     for piece in pieces:
@@ -108,7 +109,7 @@ def test_a_usual_answer_is_recognized_from_its_second_piece_on() -> None:
 
 @pytest.mark.parametrize("text", ["\\u00e9", "\\u", "\\x", "\\", "\x01", "\t"])
 def test_what_need_not_be_json_is_not_recognized(text: str) -> None:
-    parser = ChatParser(MAX_EVENT)
+    parser = AnswerParser(GRAMMAR, MAX_EVENT)
     parser.feed(block(chunk("a")))
     odd = block(chunk("a").replace(b'"a"', b'"' + text.encode() + b'"'))
     assert parser.take_chunk(odd) is None
@@ -118,11 +119,11 @@ def test_what_need_not_be_json_is_not_recognized(text: str) -> None:
 @example([chunk("a"), chunk("a").replace(b'"a"', b'"\xff"'), chunk("b")])
 @example([chunk("a"), chunk('"'), chunk("b").replace(b'"b"', b"null"), chunk("c")])
 def test_the_text_of_an_answer_is_that_of_its_chunks(chunks: list[bytes]) -> None:
-    text = DeltaText()
+    text = text_reader()
     assert [text(each) for each in chunks] == [delta_text(each) for each in chunks]
 
 
 def test_a_chunk_beyond_the_limit_is_not_recognized() -> None:
-    parser = ChatParser(MAX_EVENT)
+    parser = AnswerParser(GRAMMAR, MAX_EVENT)
     parser.feed(block(chunk("a")))
     assert parser.take_chunk(block(chunk("a" * MAX_EVENT))) is None

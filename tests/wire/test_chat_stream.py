@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.wire.chat import ChatParser, Record, RecordKind, delta_text, error_message
+from tailrace.wire.chat import GRAMMAR, delta_text
+from tailrace.wire.records import AnswerParser, Record, RecordKind, error_message
 from tests.wire.delta_vectors import VECTORS, DeltaVector
 
 CAPTURES = Path(__file__).with_name("data")
 ROOM = 1 << 20
-CHUNK, ERROR, MALFORMED, DONE, TOO_LARGE = RecordKind
+CHUNK, ERROR, DONE = RecordKind.CHUNK, RecordKind.ERROR, RecordKind.DONE
+MALFORMED, TOO_LARGE = RecordKind.MALFORMED, RecordKind.TOO_LARGE
 
 
 def parse(stream: bytes, complete: bool = True) -> list[Record]:
-    parser = ChatParser(ROOM)
+    parser = AnswerParser(GRAMMAR, ROOM)
     return parser.feed(stream) + parser.finish(complete)
 
 
@@ -85,14 +87,14 @@ def test_comments_and_empty_data_keep_a_connection_alive_and_mean_nothing() -> N
 
 
 def test_nothing_after_done_is_looked_at() -> None:
-    parser = ChatParser(ROOM)
+    parser = AnswerParser(GRAMMAR, ROOM)
     first = parser.feed(b"data: {}\n\ndata: [DONE]\n\ndata: {}\n\n")
     assert [record.kind for record in first] == [CHUNK, DONE]
     assert parser.feed(b"data: {}\n\n") + parser.finish(True) == []
 
 
 def test_the_parser_gives_up_at_an_event_that_is_too_large() -> None:
-    parser = ChatParser(10)
+    parser = AnswerParser(GRAMMAR, 10)
     assert parser.feed(b"data: {}\n\ndata: " + b"x" * 100) == [
         Record(CHUNK, b"{}"),
         Record(TOO_LARGE, b""),
@@ -101,14 +103,14 @@ def test_the_parser_gives_up_at_an_event_that_is_too_large() -> None:
 
 
 def test_the_last_line_may_be_what_makes_an_event_too_large() -> None:
-    parser = ChatParser(10)
+    parser = AnswerParser(GRAMMAR, 10)
     assert parser.feed(b"data: 01234567\ndata: 01234567") == []
     assert parser.finish(True) == [Record(TOO_LARGE, b"")]
 
 
 def test_done_is_done_even_with_something_too_large_behind_it() -> None:
     stream = b"data: [DONE]\n\ndata: " + b"x" * 100
-    assert ChatParser(10).feed(stream) == [Record(DONE, b"[DONE]")]
+    assert AnswerParser(GRAMMAR, 10).feed(stream) == [Record(DONE, b"[DONE]")]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
@@ -157,9 +159,9 @@ _PIECES = st.sampled_from([b"data: ", b"{}", b"[DONE]", b"\n", b"{", b"event: er
 def test_no_bytes_make_the_parser_raise_and_cuts_do_not_matter(
     stream: bytes, cut: int, complete: bool
 ) -> None:
-    parser = ChatParser(30)
+    parser = AnswerParser(GRAMMAR, 30)
     records = parser.feed(stream[:cut]) + parser.feed(stream[cut:]) + parser.finish(complete)
-    whole = ChatParser(30)
+    whole = AnswerParser(GRAMMAR, 30)
     assert records == whole.feed(stream) + whole.finish(complete)
 
 

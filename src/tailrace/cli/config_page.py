@@ -19,8 +19,9 @@ Every setting has one name and up to four places. The first that has a value win
 3. the TOML file that `--config` or `TAILRACE_CONFIG` names: `max_body = "64MiB"`
 4. the default
 
-The file is flat, one `key = value` a line; an unknown key in it is an error, an unknown
-`TAILRACE_` variable a warning. Secrets have no flag, because flags show in process lists.
+The file is flat, one `key = value` a line, but for its `[[upstreams]]`, which
+[Upstreams](upstreams.md) describes; an unknown key in it is an error, an unknown `TAILRACE_`
+variable a warning. Secrets have no flag, because flags show in process lists.
 
 Durations are seconds (`90`, `0.02`) or have a unit: `20ms`, `90s`, `10m`, `6h`, `7d`. Sizes are
 bytes (`65536`) or have one of `KiB`, `MiB`, `GiB`. Lists are arrays in TOML and separated by

@@ -11,23 +11,24 @@ import asyncio
 import os
 import socket
 from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from platformdirs import user_data_dir
 
-from tailrace.cli import collector, listener, runner
-from tailrace.cli.console import say, warn
-from tailrace.cli.signals import stop_on_signals
-from tailrace.cli.upstream import Opened, open_upstream
-from tailrace.config import Settings, config_file, load
+from tailrace.cli import collector, configuration, listener, runner
+from tailrace.cli.console import say
+from tailrace.cli.signals import reload_on_signal, stop_on_signals
+from tailrace.cli.upstream import Opened, open_upstreams
+from tailrace.config import Loaded, Settings
 from tailrace.errors import ConfigError
 from tailrace.server.access_log import AccessLog
 from tailrace.server.assembly import Assembly, assemble, store_options
 from tailrace.server.http1 import Limits, make_protocol
 from tailrace.stores import open_url
+from tailrace.upstream.router import Router
 
 T = TypeVar("T")
 
@@ -37,34 +38,20 @@ _STORE_FILE: Final = "tailrace.db"
 
 class _Started(NamedTuple):
     assembly: Assembly
+    opened: Opened
     where_to_look: list[str]
 
 
 def run(flags: Mapping[str, str]) -> int:
     """Serve until a signal says stop; the exit code. Raises StartupError."""
-    settings = _settings(flags, os.environ)
+    loaded = configuration.read(flags, os.environ)
+    settings = loaded.settings
     _refuse_exposure(settings)
     listening = listener.listen(settings.host, settings.port)
+    reload = configuration.Reloader(flags, os.environ, settings)
     with closing(listening), asyncio.Runner(loop_factory=runner.loop_factory()) as loop:
-        loop.run(_serve(settings, os.environ, listening))
+        loop.run(_serve(loaded, os.environ, listening, reload))
     return 0
-
-
-def _settings(flags: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
-    name = config_file(flags, environ)
-    loaded = load(flags, environ, _read(Path(name)) if name else None)
-    for warning in loaded.warnings:
-        warn(warning)
-    return loaded.settings
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"Cannot read the configuration {file}: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"The configuration {file} is not UTF-8 text.") from None
 
 
 def _refuse_exposure(settings: Settings) -> None:
@@ -76,18 +63,27 @@ def _refuse_exposure(settings: Settings) -> None:
     )
 
 
-async def _serve(settings: Settings, environ: Mapping[str, str], listening: socket.socket) -> None:
+async def _serve(
+    loaded: Loaded,
+    environ: Mapping[str, str],
+    listening: socket.socket,
+    reload: configuration.Reloader,
+) -> None:
+    settings = loaded.settings
     stop = asyncio.Event()
 
     def stop_because(signal: str) -> None:
         say(f"{signal}: shutting down; a second signal aborts")
         stop.set()
 
-    with stop_on_signals(stop_because):
+    # Without a file there is nothing to read again: a terminal that hangs up ends the server.
+    reloading = reload_on_signal(reload) if reload.has_file else nullcontext()
+    with stop_on_signals(stop_because), reloading:
         async with AsyncExitStack() as resources:
-            started = await _unless(stop, _start(settings, environ, listening, resources))
+            started = await _unless(stop, _start(loaded, environ, listening, resources))
             if started is None:
                 return
+            reload.opened = started.opened
             collector.settle()
             limits = Limits(max_url=settings.max_url, max_header=settings.max_header)
             await runner.serve(
@@ -114,18 +110,19 @@ async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, T]) -> T | 
 
 
 async def _start(
-    settings: Settings,
+    loaded: Loaded,
     environ: Mapping[str, str],
     listening: socket.socket,
     resources: AsyncExitStack,
 ) -> _Started:
     """Open everything; ``resources`` closes it, last opened first. Raises StartupError."""
-    opened = await open_upstream(settings, environ, resources)
+    settings = loaded.settings
+    opened = await open_upstreams(loaded, environ, resources)
     url = _store_url(settings)
     assembly = assemble(
         settings,
         open_url(url, store_options(settings)),
-        opened.upstream,
+        opened.router,
         default_model=opened.default_model.name,
         bound_host=settings.host,
         port=listening.getsockname()[1],
@@ -133,7 +130,8 @@ async def _start(
     )
     await assembly.open()
     resources.push_async_callback(assembly.close)
-    return _Started(assembly, _where_to_look(settings, listener.url(listening), opened, url))
+    where = _where_to_look(settings, listener.url(listening), opened, url)
+    return _Started(assembly, opened, where)
 
 
 def _store_url(settings: Settings) -> str:
@@ -149,7 +147,7 @@ def _where_to_look(settings: Settings, url: str, opened: Opened, store: str) -> 
         f"Tailrace listens on {url}",
         f"  try       curl -N '{example}'",
         f"  health    {url}/health",
-        f"  upstream  {opened.upstream.base_url}",
+        *(f"  upstream  {line}" for line in _upstreams(opened.router)),
         f"  model     {opened.model_in_words}",
         f"  store     {store}",
     ]
@@ -158,3 +156,14 @@ def _where_to_look(settings: Settings, url: str, opened: Opened, store: str) -> 
     elif not listener.is_loopback(settings.host):
         lines.append("  access    --insecure: anyone who reaches this port may ask and read")
     return lines
+
+
+def _upstreams(router: Router) -> list[str]:
+    """One line each; the only one needs no name."""
+    if router.base_url:
+        return [router.base_url]
+    specs = [target.spec for target in router.targets]
+    return [
+        f"{spec.name}  {spec.url}  {', '.join([*spec.models, *(a for a, _ in spec.aliases)])}"
+        for spec in specs
+    ]

@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM mean: once, please stop; twice, stop now."""
+"""What signals mean. SIGINT, SIGTERM: once, please stop; twice, stop now. SIGHUP: read again."""
 
 from __future__ import annotations
 
@@ -44,3 +44,18 @@ def stop_on_signals(stop: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def reload_on_signal(reload: Callable[[], None]) -> Iterator[None]:
+    """Within, SIGHUP has ``reload`` called on the running loop; Windows has no such signal."""
+    number = getattr(signal, "SIGHUP", None)
+    if number is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(reload))
+    try:
+        yield
+    finally:
+        signal.signal(number, before)

@@ -1,57 +1,107 @@
-"""Opens the upstream that the settings lead to, the local model included."""
+"""Opens the upstreams that the configuration leads to, the local model included."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from tailrace.cli.console import Progress, warn
-from tailrace.config import Settings
-from tailrace.errors import LocalModelError
+from tailrace.config import Loaded, Settings, UpstreamSpec
+from tailrace.errors import ConfigError, LocalModelError
 from tailrace.upstream import local
-from tailrace.upstream.choice import UpstreamChoice, choose_upstream, is_openai
+from tailrace.upstream.attempts import RetryRules
+from tailrace.upstream.choice import (
+    KEY_VARIABLE,
+    UpstreamChoice,
+    choose_upstream,
+    is_openai,
+    key_from,
+)
 from tailrace.upstream.clocks import Clocks
-from tailrace.upstream.http_client import HttpUpstream
 from tailrace.upstream.models import OPENAI_DEFAULT, DefaultModel
+from tailrace.upstream.router import Router
+from tailrace.upstream.target import DEFAULT, Target, resolve
 
 _WEIGHTS_SUFFIX: Final = ".gguf"
 
 
-class Opened(NamedTuple):
-    """An upstream, and what it is asked for where a request names no model."""
+class Opened:
+    """The upstreams, and what is asked for where a request names no model."""
 
-    upstream: HttpUpstream
-    default_model: DefaultModel
-    model_in_words: str
+    def __init__(
+        self,
+        loaded: Loaded,
+        environ: Mapping[str, str],
+        running: local.LocalModel | None,
+    ) -> None:
+        settings = loaded.settings
+        self._environ = environ
+        self._running = running
+        self._clocks = Clocks(
+            connect=settings.connect_timeout,
+            first_byte=settings.first_byte_timeout,
+            silence=settings.silence_timeout,
+            total=settings.total_timeout,
+        )
+        rules = RetryRules(settings.retry_budget, settings.retries, settings.breaker)
+        self.router: Final = Router(self._targets(loaded), rules, environ=environ)
+        model = settings.model if running is None else running.name
+        self.default_model: Final = DefaultModel(self.router, model)
+        self._model = model
+
+    @property
+    def model_in_words(self) -> str:
+        """For the operator to read."""
+        if self._model:
+            return self._model
+        url = self.router.base_url
+        return OPENAI_DEFAULT if url and is_openai(url) else "the first that the upstream lists"
+
+    def reload(self, loaded: Loaded) -> None:
+        """Ask the upstreams of this configuration from now on. Raises ConfigError, and then
+        nothing has changed."""
+        self.router.replace(self._targets(loaded))
+        self.default_model.forget()
+
+    def _targets(self, loaded: Loaded) -> list[Target]:
+        if loaded.upstreams:
+            if key_from(KEY_VARIABLE, self._environ) is not None:
+                warn(f"{KEY_VARIABLE} is not used: each of several upstreams names its own.")
+            return [self._resolved(spec) for spec in loaded.upstreams]
+        choice = _choose(loaded.settings, self._environ)
+        if choice.warning:
+            warn(choice.warning)
+        base_url, key = choice.base_url, choice.api_key
+        if choice.kind == "local":
+            if self._running is None:
+                raise ConfigError("The local model needs a restart: it starts with the server.")
+            base_url, key = self._running.base_url, self._running.api_key
+        spec = UpstreamSpec(name=DEFAULT, url=base_url)
+        return [Target(spec, () if key is None else (key,), self._clocks)]
+
+    def _resolved(self, spec: UpstreamSpec) -> Target:
+        target, warning = resolve(spec, self._environ, self._clocks)
+        if warning:
+            warn(warning)
+        return target
 
 
-async def open_upstream(
-    settings: Settings, environ: Mapping[str, str], resources: AsyncExitStack
+async def open_upstreams(
+    loaded: Loaded, environ: Mapping[str, str], resources: AsyncExitStack
 ) -> Opened:
-    """The upstream that applies; ``resources`` closes it and what it runs on.
+    """The upstreams that apply; ``resources`` closes them and what they run on.
 
     Starts the local model where that is the choice, and waits for it. Raises ConfigError,
     UpstreamMissing or LocalModelError.
     """
-    choice = _choose(settings, environ)
-    if choice.warning:
-        warn(choice.warning)
-    base_url, api_key, model = choice.base_url, choice.api_key, settings.model
-    if choice.kind == "local":
-        running = await _start_local_model(settings, resources)
-        base_url, api_key, model = running.base_url, running.api_key, running.name
-    clocks = Clocks(
-        connect=settings.connect_timeout,
-        first_byte=settings.first_byte_timeout,
-        silence=settings.silence_timeout,
-        total=settings.total_timeout,
-    )
-    upstream = HttpUpstream(base_url, api_key=api_key, clocks=clocks, environ=environ)
-    resources.push_async_callback(upstream.close)
-    unnamed = OPENAI_DEFAULT if is_openai(base_url) else "the first that the upstream lists"
-    return Opened(upstream, DefaultModel(upstream, model), model or unnamed)
+    running = None
+    if not loaded.upstreams and _choose(loaded.settings, environ).kind == "local":
+        running = await _start_local_model(loaded.settings, resources)
+    opened = Opened(loaded, environ, running)
+    resources.push_async_callback(opened.router.close)
+    return opened
 
 
 def _choose(settings: Settings, environ: Mapping[str, str]) -> UpstreamChoice:

@@ -8,16 +8,16 @@ value came from, and never repeats what could be secret.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from tailrace.config.settings import Row, Settings, rows
+from tailrace.config.row import Row
+from tailrace.config.settings import Settings, rows
+from tailrace.config.upstreams import TABLE, UpstreamSpec, parse_upstreams
+from tailrace.config.words import near, quoted
 from tailrace.errors import ConfigError
 
 _PREFIX: Final = "TAILRACE_"
-# Enough to recognise a value by, short enough for one line.
-_QUOTE_LIMIT: Final = 60
 
 
 class Loaded(NamedTuple):
@@ -25,6 +25,8 @@ class Loaded(NamedTuple):
 
     settings: Settings
     warnings: list[str]
+    upstreams: tuple[UpstreamSpec, ...] = ()
+    """Those of the file; none where a single one was named, or nothing."""
 
 
 class _Given(NamedTuple):
@@ -47,12 +49,26 @@ def load(
     """
     file_name = config_file(flags, environ)
     file_values = {} if toml_text is None else _parse_toml(toml_text, file_name)
+    specs = parse_upstreams(file_values.pop(TABLE, []), file_name)
     values: dict[str, Any] = {}
     for row in rows():
         given = _given(row, flags, environ, file_values, file_name)
         if given is not None:
             values[row.key] = _parse(row, given)
-    return Loaded(Settings(**values), _unknown_variables(environ))
+    warnings = _unknown_variables(environ)
+    if specs and values.get("upstream"):
+        warnings.append(_overruled(flags, file_values, file_name))
+        specs = ()
+    return Loaded(Settings(**values), warnings, specs)
+
+
+def _overruled(flags: Mapping[str, str], file_values: Mapping[str, object], file_name: str) -> str:
+    """The warning that one upstream takes the place of the file's several: as everywhere, a flag
+    and the environment win over the file. Raises ConfigError where the file names it itself."""
+    if "upstream" in file_values:
+        raise ConfigError(f"{file_name} has both upstream and [[{TABLE}]]; give one of them.")
+    place = "--upstream" if flags.get("upstream") else f"{_PREFIX}UPSTREAM"
+    return f"[[{TABLE}]] of {file_name} is not used: {place} names an upstream."
 
 
 def _given(
@@ -75,14 +91,8 @@ def _parse(row: Row, given: _Given) -> object:
     try:
         return row.kind.parse(given.value)
     except ValueError as wanted:
-        got = "" if row.secret else _quoted(given.value)
+        got = "" if row.secret else quoted(given.value)
         raise ConfigError(f"{given.place} must be {wanted}{got}.") from None
-
-
-def _quoted(value: object) -> str:
-    shown = repr(value)
-    # An @ may stand after credentials in a URL.
-    return "" if "@" in shown or len(shown) > _QUOTE_LIMIT else f"; it is {shown}"
 
 
 def _parse_toml(text: str, file_name: str) -> dict[str, object]:
@@ -93,9 +103,11 @@ def _parse_toml(text: str, file_name: str) -> dict[str, object]:
         raise ConfigError(f"{file_name} is not valid TOML: {error}.") from None
     allowed = {row.key: row for row in rows()}
     for key in values:
+        if key == TABLE:
+            continue
         if key not in allowed:
-            known = (row.key for row in rows() if row.in_file)
-            raise ConfigError(f"{file_name} has an unknown key {key!r}{_near(key, known)}")
+            known = [*(row.key for row in rows() if row.in_file), TABLE]
+            raise ConfigError(f"{file_name} has an unknown key {key!r}{near(key, known)}")
         if not allowed[key].in_file:
             raise ConfigError(
                 f"{key} is not read from {file_name}; set {allowed[key].env} instead."
@@ -106,9 +118,4 @@ def _parse_toml(text: str, file_name: str) -> dict[str, object]:
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
     known = [row.env for row in rows()]
     unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known]
-    return [f"{name} is no setting and was ignored{_near(name, known)}" for name in unknown]
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else "."
+    return [f"{name} is no setting and was ignored{near(name, known)}" for name in unknown]

@@ -7,16 +7,13 @@ add a row here and run ``make format``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal
 
 from tailrace.config import kinds
-from tailrace.config.kinds import Kind
+from tailrace.config.row import ROW, Row, row
 
-T = TypeVar("T")
-
-_ROW: Final = "tailrace row"
 _KIB: Final = 1 << 10
 _MIB: Final = 1 << 20
 _GIB: Final = 1 << 30
@@ -26,79 +23,31 @@ _DAY: Final = 86400.0
 _CENTURY: Final = 36500 * _DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One setting: what it means and where it may come from."""
-
-    kind: Kind[Any]
-    default: Any
-    section: str
-    help: str
-    unset: str
-    """What the default amounts to, in words, where its spelling would not say it."""
-    has_flag: bool
-    in_file: bool
-    secret: bool
-    key: str = ""
-
-    @property
-    def flag(self) -> str | None:
-        """Its command-line flag; None for what must not show in process lists."""
-        return f"--{self.key.replace('_', '-')}" if self.has_flag else None
-
-    @property
-    def env(self) -> str:
-        """Its environment variable."""
-        return f"TAILRACE_{self.key.upper()}"
-
-    @property
-    def default_text(self) -> str:
-        """The default as a person would write it."""
-        return self.unset or self.kind.show(self.default)
-
-
-def _row(
-    default: T,
-    kind: Kind[T],
-    section: str,
-    help: str,  # noqa: A002 -- the word that argparse and every reader knows
-    *,
-    unset: str = "",
-    has_flag: bool = True,
-    in_file: bool = True,
-    secret: bool = False,
-) -> T:
-    """A dataclass field that carries its row. Typed as its value, as ``field`` itself is."""
-    row = Row(kind, default, section, help, unset, has_flag, in_file, secret)
-    declared: T = field(default=default, repr=not secret, metadata={_ROW: row})
-    return declared
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, with their defaults. Durations are seconds, sizes are bytes."""
 
-    host: str = _row(
+    host: str = row(
         "127.0.0.1",
         kinds.text(),
         "Listening",
         "Address to listen on; beyond loopback a token is needed, because whoever can reach the "
         "port can spend the upstream's key.",
     )
-    port: int = _row(
+    port: int = row(
         8080,
         kinds.integer(0, 65535),
         "Listening",
         "Port to listen on; with 0 the system picks a free one, which is printed.",
     )
-    data: str = _row(
+    data: str = row(
         "",
         kinds.path(),
         "Listening",
         "Directory for the store and the lock; one server at a time may use it.",
         unset="the user's data directory",
     )
-    config: str = _row(
+    config: str = row(
         "",
         kinds.path(),
         "Listening",
@@ -106,14 +55,20 @@ class Settings:
         unset="none",
         in_file=False,
     )
-    plain_asgi: bool = _row(
+    log_format: Literal["text", "json"] = row(
+        "text",
+        kinds.choice("text", "json"),
+        "Listening",
+        "How requests and answers are logged: a line of text each, or a JSON object.",
+    )
+    plain_asgi: bool = row(
         False,
         kinds.switch(),
         "Listening",
         "Write streams through ASGI alone, as under any other server, and not straight to the "
         "transport: costs more for each event; for comparing, and for finding faults.",
     )
-    shutdown_timeout: float = _row(
+    shutdown_timeout: float = row(
         10.0,
         kinds.seconds(0, 3600),
         "Listening",
@@ -121,14 +76,14 @@ class Settings:
         "runtimes usually kill after 10 s.",
     )
 
-    upstream: str = _row(
+    upstream: str = row(
         "",
         kinds.base_url(),
         "Upstream",
         "Base URL of the model API, as SDKs take it, such as http://127.0.0.1:11434/v1.",
         unset="OpenAI if OPENAI_API_KEY is set, else the local model",
     )
-    model: str = _row(
+    model: str = row(
         "",
         kinds.text(),
         "Upstream",
@@ -136,7 +91,7 @@ class Settings:
         "loaded by the local model.",
         unset="a small one at OpenAI, elsewhere the first that the upstream lists",
     )
-    upstream_api_key: str = _row(
+    upstream_api_key: str = row(
         "",
         kinds.credential(),
         "Upstream",
@@ -147,7 +102,7 @@ class Settings:
         in_file=False,
         secret=True,
     )
-    upstream_api_key_env: str = _row(
+    upstream_api_key_env: str = row(
         "",
         kinds.text(),
         "Upstream",
@@ -155,48 +110,99 @@ class Settings:
         "TAILRACE_UPSTREAM_API_KEY.",
         unset="none",
     )
-    connect_timeout: float = _row(
+    connect_timeout: float = row(
         10.0,
         kinds.seconds(0.001, _DAY),
         "Upstream",
         "How long connecting to the upstream may take, TLS included; a host that is up answers "
         "within one or two retransmissions.",
     )
-    first_byte_timeout: float = _row(
+    first_byte_timeout: float = row(
         600.0,
         kinds.seconds(0.001, _DAY),
         "Upstream",
         "How long the upstream may take to begin its response; a queue or a cold model can take "
         "minutes.",
     )
-    silence_timeout: float = _row(
+    silence_timeout: float = row(
         300.0,
         kinds.seconds(0.001, _DAY),
         "Upstream",
         "How long the upstream may send nothing at all in mid-answer; a reasoning model may be "
         "silent for minutes, comments and pings count as life.",
     )
-    total_timeout: float = _row(
+    total_timeout: float = row(
         3600.0,
         kinds.seconds(0.001, 7 * _DAY),
         "Upstream",
         "How long one answer may take in all; it only bounds what would otherwise never end.",
     )
-    max_event: int = _row(
+    content_timeout: float = row(
+        600.0,
+        kinds.seconds(0.001, _DAY),
+        "Upstream",
+        "How long the upstream may send nothing of an answer, whatever comments and pings it "
+        "sends: they keep a connection alive, and hide that what is behind it is dead.",
+    )
+    first_heartbeat: float = row(
+        15.0,
+        kinds.seconds(0.001, _DAY),
+        "Upstream",
+        "After so long without a word of the upstream a client is answered with 200 and "
+        "heartbeats, because load balancers cut what is silent for 60 s; until then an error "
+        "still has its own status.",
+    )
+    ask_usage: bool = row(
+        True,
+        kinds.switch(),
+        "Upstream",
+        "Ask the upstream how many tokens a streamed answer took, where the client does not "
+        "(`stream_options`); it is noted, and not shown to a client who did not ask.",
+    )
+    retry_budget: float = row(
+        3.0,
+        kinds.seconds(0, 3600),
+        "Upstream",
+        "How long after a first failure an answer without a token yet may still be asked for "
+        "again; people wait that long without a word; 0 asks once.",
+    )
+    retries: int = row(
+        8,
+        kinds.integer(0, 100),
+        "Upstream",
+        "How often a request may be asked again within that: of an upstream that fails three in "
+        "ten, one request in 50000 fails nine times.",
+    )
+    continue_answers: bool = row(
+        False,
+        kinds.switch(),
+        "Upstream",
+        "Ask another upstream for the rest of a chat's answer that breaks off, as text alone; the "
+        "place is marked in the stream. Two models then speak in one answer. A request says "
+        "otherwise with `Tailrace-Continue: true` or `false`.",
+    )
+    breaker: bool = row(
+        True,
+        kinds.switch(),
+        "Upstream",
+        "Leave an upstream that nearly always fails alone for a few seconds at a time, and say "
+        "so at once to who asks for it.",
+    )
+    max_event: int = row(
         16 * _MIB,
         kinds.size(_KIB, _GIB),
         "Upstream",
         "Largest event taken from an upstream; images inside JSON reach several MiB.",
     )
 
-    local_threads: int = _row(
+    local_threads: int = row(
         0,
         kinds.integer(0, 1024),
         "Local model",
         "Threads for the local model.",
         unset="one for each core",
     )
-    local_context: int = _row(
+    local_context: int = row(
         4096,
         kinds.integer(256, 1 << 24),
         "Local model",
@@ -204,7 +210,7 @@ class Settings:
         "a time; the default model's cost 23 KiB of memory each.",
     )
 
-    token: str = _row(
+    token: str = row(
         "",
         kinds.credential(),
         "Access",
@@ -214,13 +220,13 @@ class Settings:
         has_flag=False,
         secret=True,
     )
-    insecure: bool = _row(
+    insecure: bool = row(
         False,
         kinds.switch(),
         "Access",
         "Serve beyond loopback without a token: anyone who reaches the port may ask and read.",
     )
-    allowed_hosts: tuple[str, ...] = _row(
+    allowed_hosts: tuple[str, ...] = row(
         (),
         kinds.hosts(),
         "Access",
@@ -228,7 +234,7 @@ class Settings:
         "are refused, which stops DNS rebinding.",
         unset="none",
     )
-    cors_origins: tuple[str, ...] = _row(
+    cors_origins: tuple[str, ...] = row(
         (),
         kinds.origins(),
         "Access",
@@ -236,40 +242,48 @@ class Settings:
         unset="none",
     )
 
-    unwatched_timeout: float = _row(
+    disconnect: str = row(
+        "keep",
+        kinds.text(),
+        "Viewers",
+        "What it means for an answer that everybody has left: `cancel` it at once, `keep` it for "
+        "unwatched_timeout (or `keep=N` seconds), or `detach`: it runs to its end. A request "
+        "says otherwise with `Tailrace-Disconnect`.",
+    )
+    unwatched_timeout: float = row(
         60.0,
         kinds.seconds(0, _CENTURY),
         "Viewers",
         "How long an answer goes on that nobody watches; a reload or a tunnel takes less than "
         "a minute, and an unwatched answer costs money.",
     )
-    viewer_stall: float = _row(
+    viewer_stall: float = row(
         60.0,
         kinds.seconds(0.001, _DAY),
         "Viewers",
         "A viewer that takes no byte for so long does not count as watching.",
     )
-    viewer_timeout: float = _row(
+    viewer_timeout: float = row(
         600.0,
         kinds.seconds(0.001, _DAY),
         "Viewers",
         "A viewer that takes no byte for so long is disconnected; it may come back to its place.",
     )
-    heartbeat: float = _row(
+    heartbeat: float = row(
         15.0,
         kinds.seconds(0.001, 3600),
         "Viewers",
         "After so much silence a viewer gets a heartbeat; proxies drop connections that are "
         "silent for 30 to 60 s.",
     )
-    long_poll_timeout: float = _row(
+    long_poll_timeout: float = row(
         30.0,
         kinds.seconds(0.001, 3600),
         "Viewers",
         "How long a long-poll waits for news before it is answered with none; proxies cut what "
         "is silent for a minute.",
     )
-    sse_lifetime: float = _row(
+    sse_lifetime: float = row(
         60.0,
         kinds.seconds(0, _DAY),
         "Viewers",
@@ -277,103 +291,112 @@ class Settings:
         "the rest: a cache before us can then serve many with one; 0 lets it last.",
     )
 
-    max_streams: int = _row(
+    max_streams: int = row(
         1_000_000,
         kinds.integer(1, 1_000_000_000),
         "Limits",
         "Streams that clients may have made at a time; each open one costs about 1.5 KiB of "
         "memory.",
     )
-    max_producers: int = _row(
+    max_producers: int = row(
         1000,
         kinds.integer(1, 1_000_000),
         "Limits",
         "Idempotent producers that one stream remembers; some 400 bytes each.",
     )
-    max_long_polls: int = _row(
+    max_long_polls: int = row(
         10_000,
         kinds.integer(1, 1_000_000),
         "Limits",
         "Long-polls that may wait at a time; each holds a connection.",
     )
-    max_body: int = _row(
+    max_body: int = row(
         32 * _MIB,
         kinds.size(0, _GIB),
         "Limits",
         "Largest request body; a chat with a few images inside stays below.",
     )
-    max_url: int = _row(
+    max_upload: int = row(
+        0,
+        kinds.size(0, 1024 * _TIB),
+        "Limits",
+        "Largest request body that is passed on to the upstream as it is read, such as a file; it "
+        "is never held here, so that `max_body` does not count for it.",
+        unset="none; the upstream has its own",
+    )
+    max_url: int = row(
         64 * _KIB,
         kinds.size(256, _MIB),
         "Limits",
         "Longest request target; /stream carries its prompt there.",
     )
-    max_header: int = _row(
+    max_header: int = row(
         64 * _KIB,
         kinds.size(256, _MIB),
         "Limits",
         "Largest header section of a request; twice what most servers allow.",
     )
-    window: int = _row(
+    window: int = row(
         256 * _KIB,
         kinds.size(_KIB, _GIB),
         "Limits",
         "Bytes at the end of each open stream that are kept in memory; readers further behind "
         "read the store.",
     )
-    memory_limit: int = _row(
+    memory_limit: int = row(
         256 * _MIB,
         kinds.size(_MIB, _TIB),
         "Limits",
         "Bytes of events that `--store memory:` holds in all.",
     )
 
-    store: str = _row(
+    store: str = row(
         "",
         kinds.text(),
         "Store",
         "Where streams live: `sqlite:PATH`, or `memory:`, which forgets at the end.",
         unset="tailrace.db in the data directory",
     )
-    durability: Literal["full", "process"] = _row(
+    durability: Literal["full", "process"] = row(
         "full",
         kinds.choice("full", "process"),
         "Store",
         "What an acknowledged event survives: `full` is loss of power, `process` only the end of "
         "this process, at less cost to the disk.",
     )
-    commit_interval: float = _row(
+    commit_interval: float = row(
         0.02,
         kinds.seconds(0, 10),
         "Store",
         "How long events may wait to be committed together: many share the cost of one commit, "
         "and what was shown is durable this much later.",
     )
-    max_uncommitted: int = _row(
+    max_uncommitted: int = row(
         16 * _MIB,
         kinds.size(64 * _KIB, _TIB),
         "Store",
         "Bytes that may wait to be committed; beyond, answers pause and appends are refused.",
     )
-    journal_limit: int = _row(
+    journal_limit: int = row(
         32 * _MIB,
         kinds.size(_MIB, _TIB),
         "Store",
         "Size of the journal at which open streams move into segments; it bounds recovery.",
     )
-    retention_age: float = _row(
+    retention_age: float = row(
         7 * _DAY,
         kinds.seconds(0.001, _CENTURY),
         "Store",
         "How long a chat's answer is kept after its end.",
     )
-    retention_size: int = _row(
+    retention_size: int = row(
         _GIB,
         kinds.size(0, 1024 * _TIB),
         "Store",
-        "Bytes of chat answers kept in all; at the limit those that ended first go.",
+        "Bytes of chat answers kept in all; at the limit those that ended first go. In memory at "
+        "most three quarters of memory_limit.",
     )
-    erase_within: float = _row(
+    erase_within: float = row(
         5.0,
         kinds.seconds(0, _DAY),
         "Store",
@@ -384,4 +407,4 @@ class Settings:
 @cache
 def rows() -> tuple[Row, ...]:
     """The table, in the order in which it is written."""
-    return tuple(replace(item.metadata[_ROW], key=item.name) for item in fields(Settings))
+    return tuple(replace(item.metadata[ROW], key=item.name) for item in fields(Settings))

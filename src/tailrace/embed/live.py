@@ -121,6 +121,9 @@ class Live:
         if self._task is not None:
             self._task.cancel()
 
+    def unwatched(self) -> None:
+        """Whoever leaves, the code goes on."""
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
 from tailrace.config import Settings
-from tailrace.contracts import Call, UpstreamRequest
+from tailrace.contracts import Attempts, UpstreamRequest
 from tailrace.embed.live import Live
 from tailrace.embed.signals import Chain
 from tailrace.errors import UpstreamUnreachable
 from tailrace.log.catalogue import Catalogue
 from tailrace.server.access_log import AccessLog
+from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
 from tailrace.server.assembly import make_catalogue, make_services, store_options
 from tailrace.server.routes import mounted
@@ -26,17 +27,17 @@ _LINKS: Final = frozenset({Right.PUBLIC, Right.READ_LINK})
 _ALL: Final = frozenset(Right)
 
 
-class NoUpstream:
+class NoUpstreams:
     """There are no model APIs here; what asks one all the same is told so."""
 
-    base_url = ""
-    has_key = False
+    def attempts(self, request: UpstreamRequest) -> Attempts:  # noqa: ARG002 - the contract's
+        _none()
+
+    def disconnect(self, model: str) -> str:  # noqa: ARG002 - the contract's
+        return ""
 
     def redact(self, data: bytes) -> bytes:
         return data
-
-    async def ask(self, request: UpstreamRequest) -> Call:  # noqa: ARG002 - the contract's
-        _none()
 
     async def close(self) -> None:
         return
@@ -64,7 +65,8 @@ class Runtime:
             settings,
             store,
             self.catalogue,
-            NoUpstream(),
+            NoUpstreams(),
+            Recorder(self.catalogue, lambda _: None),
             default_model=_no_model,
             # Whoever mounts us may ask for a login; only they know what others may be given.
             shared_caches=False,

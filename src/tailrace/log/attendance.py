@@ -1,28 +1,121 @@
-"""Whether anybody still watches an answer, decided from values and a clock.
+"""Whether an answer goes on, decided from who attends it, a policy and a clock.
 
-A viewer is a cursor. One that waits for news watches; one whose sink has taken nothing for
-``stall`` seconds does not count. An answer that nobody has watched for ``keep`` seconds is to
-be stopped: leaving is not stopping, but nobody pays for an answer that nobody reads.
+Leaving is not stopping; what leaving means is the policy's to say:
+
+    policy      the answer is stopped
+    ----------  ---------------------------------------------------------------------------
+    cancel      as soon as the last of those who attended it has left
+    keep = N    once nobody has attended it for N seconds
+    detach      never for want of attendance
+
+Who attends: a viewer, which is a cursor, as long as its sink took something within ``stall``
+seconds; a client that waits for the answer's beginning; and, for a moment, whoever asks how it
+stands. Before anybody was told where the answer can be found again, nobody could come back to it,
+and ``keep`` is as ``cancel``: a client that gives up and asks anew would have each attempt paid
+for.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from tailrace.errors import BadRequest
 
 
-def unwatched_at(
-    blocked: Iterable[float | None], left_at: float, *, keep: float, stall: float
-) -> float:
-    """The time at which the answer will have gone unwatched for long enough.
+class Disconnect(StrEnum):
+    """What it means for an answer that everybody has left."""
 
-    ``blocked``: for each viewer, since when its sink takes nothing, or None where it does.
-    ``left_at``: when the last viewer left, or when the answer began if none ever came.
-    All in seconds of one clock; infinity while somebody watches.
+    CANCEL = "cancel"
+    KEEP = "keep"
+    DETACH = "detach"
+
+
+class Policy(NamedTuple):
+    """A policy with its time."""
+
+    disconnect: Disconnect
+    keep: float = 0.0
+    """Seconds; of ``keep`` alone."""
+
+
+def parse_policy(text: str, keep: float) -> Policy:
+    """``cancel``, ``detach``, ``keep`` (for ``keep`` seconds) or ``keep=30``.
+
+    Raises BadRequest.
     """
-    last = left_at
-    for since in blocked:
-        if since is None:
+    word, equals, seconds = text.partition("=")
+    word = word.strip().lower()
+    if word == Disconnect.KEEP and equals:
+        digits = seconds.strip()
+        if digits.isascii() and digits.isdigit() and len(digits) <= 9:  # some thirty years
+            return Policy(Disconnect.KEEP, float(digits))
+    elif word in list(Disconnect) and not equals:
+        return Policy(Disconnect(word), keep if word == Disconnect.KEEP else 0.0)
+    raise BadRequest(
+        "What leaving means is 'cancel', 'keep', 'keep=N' with N whole seconds, or 'detach'."
+    )
+
+
+class Attendance:
+    """Who attends one answer. Times are seconds of one clock."""
+
+    __slots__ = ("_attended", "_last", "_stall", "_waiting", "known", "policy")
+
+    def __init__(self, policy: Policy, *, stall: float, now: float) -> None:
+        self.policy = policy
+        self._stall = stall
+        self._last = now
+        self._waiting = 0
+        self._attended = False
+        self.known = False
+        """Whether somebody was told where the answer can be found."""
+
+    def wait(self) -> None:
+        """A client waits for the answer's beginning."""
+        self._waiting += 1
+        self._attended = True
+
+    def waited(self, now: float) -> None:
+        """It does so no more: it has become a viewer, or left."""
+        self._waiting -= 1
+        self._last = max(self._last, now)
+
+    def made_known(self) -> None:
+        """Somebody was told where the answer can be found."""
+        self.known = True
+
+    def seen(self, now: float) -> None:
+        """Somebody came: to view, or to ask how it stands."""
+        self._attended = True
+        self._last = max(self._last, now)
+
+    def left(self, now: float) -> None:
+        """A viewer left."""
+        self._last = max(self._last, now)
+
+    @property
+    def reason(self) -> str:
+        """Why it is stopped, for a person."""
+        if self.policy.disconnect is Disconnect.KEEP and self.known:
+            return f"Nobody watched for {self.policy.keep:g} seconds."
+        return "Everybody left."
+
+    def stops_at(self, blocked: Iterable[float | None]) -> float:
+        """When the answer is to be stopped if nothing changes; infinity: not for now.
+
+        ``blocked``: for each viewer, since when its sink takes nothing, or None where it does.
+        """
+        policy = self.policy
+        if self._waiting or policy.disconnect is Disconnect.DETACH:
             return math.inf
-        last = max(last, since + stall)
-    return last + keep
+        last = self._last
+        for since in blocked:
+            if since is None:
+                return math.inf
+            last = max(last, since + self._stall)
+        if policy.disconnect is Disconnect.CANCEL or not self.known:
+            return last if self._attended else math.inf
+        return last + policy.keep

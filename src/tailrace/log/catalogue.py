@@ -29,25 +29,19 @@ from tailrace.errors import NotFound, OffsetGone, StreamDeleted, StreamExists, T
 from tailrace.log import forking
 from tailrace.log.cursor import Cursor
 from tailrace.log.expiry import first_deadline
-from tailrace.log.lifecycle import Action, State, after
+from tailrace.log.lifecycle import Action, State, after, interrupted
 from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Forking, Making, Records, differs, is_same_fork, made
 from tailrace.log.retention import Retention
 from tailrace.log.stream import Stream
 from tailrace.model import (
     RANDOM_BITS,
-    Ending,
     EndingKind,
     Offset,
     StreamInfo,
     mint_generation,
 )
 from tailrace.wire.media_type import is_json
-
-# Added to the last durable number of a stream whose source died with its process. Events after
-# that one may have been shown without having become durable; no number of theirs is used again,
-# and they are fewer than this, because uncommitted events are bounded by memory.
-SKIPPED: Final = 2**32
 
 EARLIEST: Final = "-1"
 LATEST: Final = "now"
@@ -72,7 +66,8 @@ class Catalogue:
         random_bits: Callable[[], int] = _random_bits,
     ) -> None:
         self._shared = shared
-        self._patience = patience
+        self.patience: Final = patience
+        """Seconds that a reader may take nothing."""
         self._random_bits = random_bits
         self._latest_generation = ""
         self._count = 0
@@ -92,21 +87,14 @@ class Catalogue:
         store = self._shared.store
         number = 0
         for info in await store.open():
-            number = store.write(Append(info.generation, (), self._interrupted(info)))
+            ending = interrupted(info, self._shared.wall())
+            number = store.write(Append(info.generation, (), ending))
         listing = await store.list("", limit=1)
         self._count = listing.total_streams
         self._latest_generation = listing.streams[0].generation if listing.streams else ""
         if number:
             await store.committed(number)
         await self.retention.open()
-
-    def _interrupted(self, info: StreamInfo) -> Ending:
-        return Ending(
-            EndingKind.INTERRUPTED,
-            "The server stopped while the answer was running.",
-            info.last_seq + SKIPPED,
-            self._shared.wall(),
-        )
 
     # --- making and finding ---------------------------------------------------------------
 
@@ -177,7 +165,8 @@ class Catalogue:
         self, name: str, parent: Stream, wish: Forking, records: Records
     ) -> Stream:
         place = self._anchor(parent, wish.anchor)
-        taken = await self._taken(parent, place, wish.sub_offset)
+        taking = forking.Taking(wish.sub_offset, messages=is_json(parent.content_type))
+        taken = await forking.taken(parent.range, place, taking)
         if parent.state is State.GONE:
             raise NotFound("The stream to be forked was deleted meanwhile.")
         info = replace(
@@ -188,14 +177,6 @@ class Catalogue:
             sub_offset=wish.sub_offset,
         )
         return await self._make(info, [*taken, *records], close=wish.close)
-
-    async def _taken(self, parent: Stream, place: int, sub_offset: int) -> Records:
-        taking = forking.Taking(sub_offset, messages=is_json(parent.content_type))
-        while taking.wanted:
-            events = await parent.range(place, forking.READ)
-            taking.take(events)
-            place = events[-1].seq
-        return taking.records
 
     async def _source_of(self, name: str) -> Stream:
         try:
@@ -241,12 +222,22 @@ class Catalogue:
 
         Raises NotFound, StreamDeleted, or StoreError.
         """
-        stream = await self._find(name)
+        return await self._kept(await self._find(name))
+
+    async def known_as(self, name: str) -> Stream:
+        """As ``get``, where a further name will do, too; a stream's own name goes before it."""
+        return await self._kept(await self._find(name, further=True))
+
+    async def _kept(self, stream: Stream | None) -> Stream:
         if stream is None:
             raise NotFound("There is no stream of this name; it may have been deleted.")
         if not stream.source_kind:
             await self._shared.commits.durable(stream.born)
         return stream
+
+    def alias(self, stream: Stream, name: str) -> None:
+        """Have it known as ``name``, too; durable once ``stream.committed()`` has returned."""
+        stream.alias(name)
 
     async def _find_for_making(self, name: str) -> Stream | None:
         try:
@@ -254,22 +245,26 @@ class Catalogue:
         except StreamDeleted as error:
             raise StreamExists(str(error)) from None
 
-    async def _find(self, name: str) -> Stream | None:
-        """Raises StreamDeleted where forks keep it."""
+    async def _find(self, name: str, *, further: bool = False) -> Stream | None:
+        """Raises StreamDeleted where forks keep it. ``further``: a further name will do, too."""
         stream = self._live.get(name)
         if stream is None:
             info = await self._shared.store.find(name)
+            if info is not None and info.name != name and not further:
+                info = None
             # Another request may have brought it into memory meanwhile.
-            stream = self._live.get(name)
+            stream = self._live.get(name if info is None else info.name)
             if stream is None:
                 if info is None:
                     return None
                 if info.deleted:
                     raise StreamDeleted("This stream was deleted, and forks of it still exist.")
                 stream = self._admit(info)
+            elif info and info.name != name and info.generation != stream.generation:
+                return None  # it went meanwhile, and its own name is another stream's by now
         if self.retention.is_over(stream):
             self._discard(stream)
-            return await self._find(name)  # forks may keep it
+            return await self._find(name, further=further)  # forks may keep it
         return stream
 
     def _admit(self, info: StreamInfo, number: int = 0) -> Stream:
@@ -333,7 +328,7 @@ class Catalogue:
             seq,
             clock=shared.clock,
             heartbeat=shared.heartbeats.period,
-            patience=self._patience,
+            patience=self.patience,
             on_done=lambda cursor: cursor.stream.detach(cursor),
             marker=marker,
         )
@@ -350,6 +345,11 @@ class Catalogue:
         """Stop its source, tell its readers, forget it, erase it. Raises NotFound, StoreError."""
         stream = await self.get(name)
         await self._shared.commits.durable(self._discard(stream))
+
+    def drop(self, stream: Stream) -> None:
+        """As ``delete``, without waiting; nothing where that was done before."""
+        if stream.state is not State.GONE:
+            self._discard(stream)
 
     async def trim(self, stream: Stream, seq: int) -> None:
         """Keep nothing up to event ``seq``, as far as that can be seen now. Raises StoreError."""

@@ -1,4 +1,4 @@
-"""Where a fork branches off, and what it takes along. No I/O.
+"""Where a fork branches off, and what it takes along. No I/O of its own.
 
 A fork shares its ancestors' events up to a place, its anchor. What a sub-offset adds beyond that
 (messages of a JSON stream, bytes of any other) lies within what one append made, so it becomes
@@ -7,7 +7,7 @@ the fork's own first events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tailrace.errors import BadRequest
@@ -56,6 +56,14 @@ def place_of(info: StreamInfo, offset: Offset) -> int:
     return seq
 
 
+def part(info: StreamInfo, place: int) -> Offset:
+    """Whose part has what follows ``place``, and, where that is an ancestor's, its end."""
+    for ancestor in info.ancestry:
+        if place < ancestor.seq:
+            return ancestor
+    return Offset(info.generation, info.last_seq)
+
+
 class Taking:
     """Collects what a sub-offset takes along, however many events it lies in."""
 
@@ -87,3 +95,17 @@ class Taking:
         if self._size > MAX_TAKEN:
             raise BadRequest(f"Stream-Fork-Sub-Offset takes more than {MAX_TAKEN} bytes along.")
         self.records.append((DATA, piece))
+
+
+async def taken(
+    read: Callable[[int, int], Awaitable[Sequence[Event]]], place: int, taking: Taking
+) -> list[tuple[str, bytes]]:
+    """What is taken along from ``place`` on; ``read`` gives what follows a place, in pieces.
+
+    Raises BadRequest, and what ``read`` raises.
+    """
+    while taking.wanted:
+        events = await read(place, READ)
+        taking.take(events)
+        place = events[-1].seq
+    return taking.records

@@ -12,7 +12,12 @@ from enum import Enum, auto
 from typing import Final
 
 from tailrace.errors import NotFound, StreamHasSource, StreamIsClosed
-from tailrace.model import StreamInfo
+from tailrace.model import Ending, EndingKind, StreamInfo
+
+# Added to the last durable number of a stream whose source died with its process. Events after
+# that one may have been shown without having become durable; no number of theirs is used again,
+# and they are fewer than this, because uncommitted events are bounded by memory.
+SKIPPED: Final = 2**32
 
 
 class State(Enum):
@@ -91,3 +96,13 @@ def state_of(info: StreamInfo) -> State:
     if info.ending is not None:
         return State.CLOSED
     return State.FED if info.source else State.OPEN
+
+
+def interrupted(info: StreamInfo, now: int) -> Ending:
+    """The ending of a stream whose source died with its process."""
+    return Ending(
+        EndingKind.INTERRUPTED,
+        "The server stopped while the answer was running.",
+        info.last_seq + SKIPPED,
+        now,
+    )

@@ -19,11 +19,9 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from tailrace.contracts import Append, Source, View, make_append
-from tailrace.errors import (
-    RequestError,
-    StreamHasSource,
-)
+from tailrace.contracts import Alias, Append, Note, Source, View, make_append
+from tailrace.errors import RequestError, StreamHasSource
+from tailrace.log import forking
 from tailrace.log.cursor import COUNT, READ, SLICE, Cursor
 from tailrace.log.history import Fetch
 from tailrace.log.ledger import Appended, Ledger
@@ -59,8 +57,8 @@ class Stream:
         self.ending = info.ending
         self.source: Source | None = None
         self.source_kind: Final = info.source
-        self.left_at = shared.clock()
-        """When the last cursor left (loop time); when the stream was opened if none came."""
+        self.viewers = 0
+        """How often a cursor came to read it here."""
         self._shared = shared
         self._base = info
         self._last_seq = info.last_seq
@@ -116,6 +114,15 @@ class Stream:
         self.trimmed = max(seq, self.trimmed)
         self._base = replace(self._base, trimmed=self.trimmed)
         self._ring()
+
+    def note(self, data: bytes) -> None:
+        """Replace ``info.note``, whether the stream has ended or not."""
+        self._number = self._shared.store.write(Note(self.generation, data))
+        self._base = replace(self._base, note=data)
+
+    def alias(self, name: str) -> None:
+        """Have it known by a further name; whoever had that loses it."""
+        self._number = self._shared.store.write(Alias(self.generation, name))
 
     # --- writing --------------------------------------------------------------------------
 
@@ -252,6 +259,7 @@ class Stream:
     def attach(self, cursor: Cursor) -> None:
         """Let ``cursor`` read; it is pumped in this or the next turn of the loop."""
         self._cursors[cursor] = None
+        self.viewers += 1
         self._shared.heartbeats.add(cursor)
         self.again(cursor)
 
@@ -262,8 +270,9 @@ class Stream:
         del self._cursors[cursor]
         self._waiting.pop(cursor, None)
         self._shared.heartbeats.discard(cursor)
-        if not self._cursors:
-            self.left_at = self._shared.clock()
+        source = self.source
+        if source is not None and not self._cursors:
+            source.unwatched()
 
     def read(self, place: int, size: int, count: int) -> list[Event] | None:
         """Visible events after ``place``; empty at the end; None: behind the window, fetch().
@@ -275,9 +284,9 @@ class Stream:
         base = self._base
         place = max(place, base.trimmed)
         if base.ancestry and place < base.inherited:
-            generation, stop = self._part(place)
-            room = min(count, stop - place)
-            return self._shared.history.read(generation, place, size, room)
+            part = forking.part(base, place)
+            room = min(count, part.seq - place)
+            return self._shared.history.read(part.generation, place, size, room)
         room = min(count, self.visible - place)
         events = self._window.read(place, size, room)
         if events is None:
@@ -291,17 +300,10 @@ class Stream:
         ancestry = self._base.ancestry
         return bool(ancestry) and any(ancestor.seq == seq for ancestor in ancestry)
 
-    def _part(self, place: int) -> tuple[str, int]:
-        """The generation that has what follows ``place``, and where its part ends."""
-        for ancestor in self._base.ancestry:
-            if place < ancestor.seq:
-                return ancestor.generation, ancestor.seq
-        return self.generation, self.visible
-
     def fetch(self, place: int, cursor: Cursor | Fetch) -> None:
         """Have what comes after ``place`` read from the store."""
-        place = max(place, self._base.trimmed)
-        self._shared.history.request(self._part(place)[0], place, cursor)
+        place = max(place, self.trimmed)
+        self._shared.history.request(forking.part(self._base, place).generation, place, cursor)
 
     async def range(self, place: int, limit: int) -> list[Event]:
         """Visible events after ``place``: at least one if there is any, then as many as fit
@@ -335,10 +337,9 @@ class Stream:
     def encode(self, view: View, events: list[Event]) -> bytes:
         """Encode, sharing with the stream's other cursors and with the next slice."""
         large = len(events) == 1 and len(events[0].data) > _LARGE
-        keep = large or len(self._cursors) > 1
         base = self._base
         generation = base.offset(events[0].seq).generation if base.ancestry else self.generation
-        if not keep:
+        if not large and len(self._cursors) <= 1:
             return view.encode(generation, events)
         return self._shared.encodings.encode(view, generation, events)
 

@@ -2,30 +2,161 @@
 
 from __future__ import annotations
 
-from tailrace.contracts import Call
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tailrace.errors import TailraceError
+from tailrace.log.catalogue import Catalogue
+from tailrace.log.lifecycle import State
 from tailrace.log.stream import Stream
+from tailrace.model import DATA
 from tailrace.server.addresses import stream_url
 from tailrace.server.services import CHAT, Services
+from tailrace.sources.facts import Tokens
+from tailrace.sources.order import Order
 from tailrace.sources.relay import Relay
+from tailrace.wire.apis import Api
+from tailrace.wire.estimate import estimated_tokens
 
-# Every chunk is a JSON document: what the durable view promises of such a stream.
-CONTENT_TYPE = "application/json"
+# A generation's characters that tell its time: enough to find an answer by in a log, and nothing
+# of the part that makes its link a secret.
+_SHOWN: Final = 10
+# Several times as long as any API's ids are; a name is to be a name.
+_LONGEST_ID: Final = 200
+# What a model may be called in a log: a client can send anything in its place.
+_NAME: Final = re.compile(r"[\w.:/@+-]{0,100}", re.ASCII)
+# Bytes of an answer that are read to count its tokens by; of a longer one the rest is reckoned.
+_COUNTED: Final = 4 << 20
+
+Log = Callable[[dict[str, Any]], None]
 
 
-def make_answer(services: Services) -> tuple[Stream, Relay]:
-    """A new stream in ``chat/`` with a relay that has not begun."""
-    stream = services.catalogue.create_secret(CHAT, CONTENT_TYPE, Relay.kind)
-    relay = Relay(stream, services.relay_limits, services.upstream.redact)
-    return stream, relay
+def make_answer(services: Services, order: Order) -> Relay:
+    """A new stream in ``chat/`` with a relay that has not asked yet."""
+    stream = services.catalogue.create_secret(CHAT, order.api.content_type, Relay.kind)
+    limits, redact = services.relay_limits, services.upstreams.redact
+    return Relay(stream, order, limits, redact, services.recorder)
 
 
-def start_answer(services: Services, call: Call) -> Stream:
-    """A new stream that ``call``, an event stream whose head has come, fills from now on."""
-    stream, relay = make_answer(services)
-    relay.start(call)
-    return stream
+def alias_of(api: Api, identity: str) -> str:
+    """The further name of the stream of an answer that its API calls ``identity``."""
+    return f"{CHAT}={api.name}/{identity}"
 
 
 def content_location(stream: Stream) -> tuple[bytes, bytes]:
     """Says where this answer can be had again (RFC 9110, 8.7)."""
     return (b"content-location", stream_url(stream.name).encode("ascii"))
+
+
+class Waiting:
+    """``with``: a client waits for an answer's beginning, until it views it or gives up."""
+
+    def __init__(self, relay: Relay | None) -> None:
+        self._relay = relay
+
+    def __enter__(self) -> Self:
+        if self._relay is not None:
+            self._relay.wait()
+        return self
+
+    def over(self) -> None:
+        """It has become a viewer, or gives up."""
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.waited()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.over()
+
+
+class Recorder:
+    """Keeps what becomes known of answers: their ids, and at their end the facts."""
+
+    def __init__(self, catalogue: Catalogue, log: Log) -> None:
+        self._catalogue = catalogue
+        self._log = log
+        self._counting: set[asyncio.Task[None]] = set()
+
+    def named(self, relay: Relay, identity: str) -> None:
+        """By this name the API's own calls find the answer."""
+        if len(identity) > _LONGEST_ID:
+            return
+        self._catalogue.alias(relay.stream, alias_of(relay.order.api, identity))
+
+    def ended(self, relay: Relay) -> None:
+        """Note the facts, where need be after counting what the upstream did not come to say."""
+        ending = relay.stream.ending
+        # Of an answer with a seam no upstream knows the whole.
+        told = relay.facts.tokens is not None and not relay.facts.seams
+        counted = told and ending is not None and ending.whole
+        if counted or not relay.facts.events:
+            self._record(relay)
+            return
+        task = asyncio.get_running_loop().create_task(self._count(relay))
+        self._counting.add(task)
+        task.add_done_callback(self._counting.discard)
+
+    def refused(self, relay: Relay) -> None:
+        """It never began; its stream goes."""
+        if relay.withdraw():
+            self._catalogue.drop(relay.stream)
+            self._say(relay, "refused")
+
+    async def close(self) -> None:
+        """Note what is still being counted."""
+        if self._counting:
+            await asyncio.wait(self._counting)
+
+    async def _count(self, relay: Relay) -> None:
+        facts, stream = relay.facts, relay.stream
+        try:
+            events = await stream.range(0, _COUNTED)
+            data = [event.data for event in events if event.type == DATA]
+            output = await asyncio.to_thread(_estimate, relay.order.api, data)
+        except TailraceError:  # deleted meanwhile, or the store is at fault
+            self._record(relay)
+            return
+        read = sum(map(len, data))
+        if read:
+            output = round(output * max(stream.info.size, read) / read)
+        reported = facts.tokens.input if facts.tokens is not None else 0
+        facts.tokens = Tokens(reported or relay.order.input_tokens, output, estimated=True)
+        self._record(relay)
+
+    def _record(self, relay: Relay) -> None:
+        stream = relay.stream
+        facts = relay.facts.as_json()
+        if stream.state is not State.GONE:
+            stream.note(json.dumps({**note_of(stream), **facts}, separators=(",", ":")).encode())
+        ending = stream.ending
+        self._say(relay, ending.kind.value if ending is not None else "")
+
+    def _say(self, relay: Relay, ending: str) -> None:
+        """Without the ending's reason: an upstream's words may repeat what it was asked."""
+        facts = relay.facts.as_json()
+        if not _NAME.fullmatch(facts["model"]):
+            facts["model"] = "?"
+        stream = relay.stream.generation[:_SHOWN]
+        self._log({"stream": stream, "id": relay.facts.identity, **facts, "ending": ending})
+
+
+def _estimate(api: Api, events: list[bytes]) -> int:
+    """Roughly the tokens of an answer's text. Takes long: in a thread."""
+    text = api.text_reader()
+    return estimated_tokens(b"".join(map(text, events)).decode("utf-8", "replace"))
+
+
+def note_of(stream: Stream) -> dict[str, Any]:
+    """What is noted of an answer."""
+    note = stream.info.note
+    found: dict[str, Any] = json.loads(note) if note else {}
+    return found

@@ -104,7 +104,7 @@ class Application:
             return
         grant = trust.decide(self._policy, facts)
         exchange.extra = grant.headers
-        exchange.forward_authorization = grant.forward_authorization
+        exchange.headers = grant.without_token(exchange.headers)
         if self._departure.is_set():
             raise ShuttingDown("The server is going away; try again in a moment.")
         await endpoint.handle(exchange, self._services)

@@ -8,13 +8,14 @@ answer, and never asks, and pays for, a second one.
 
 from __future__ import annotations
 
-from tailrace.contracts import Call, Headers, UpstreamRequest
+from tailrace.contracts import Attempts, Call, Headers, UpstreamRequest
 from tailrace.errors import NotFound, StoreError
 from tailrace.log.stream import Stream
 from tailrace.model import EndingKind, Offset
 from tailrace.server.addresses import stream_url
-from tailrace.server.answers import content_location, make_answer, start_answer
+from tailrace.server.answers import Waiting, content_location, make_answer
 from tailrace.server.exchange import Exchange
+from tailrace.server.model_api import BYTES_PER_TOKEN, beginning, policy_for
 from tailrace.server.requests import (
     Prompt,
     build_chat_request,
@@ -24,9 +25,12 @@ from tailrace.server.requests import (
 )
 from tailrace.server.services import CHAT, Services
 from tailrace.server.viewing import STREAMING, view_stream
-from tailrace.sources.relay import STORAGE, refuse_unless_stream
+from tailrace.sources.order import Order
+from tailrace.sources.refusal import refuse_unless_stream
+from tailrace.sources.relay import STORAGE, Relay
 from tailrace.views import make_view
 from tailrace.views.sse import greeting
+from tailrace.wire import apis
 
 # The article's three headers, in its spelling.
 _ARTICLE: Headers = (
@@ -59,43 +63,88 @@ async def _ask(exchange: Exchange, services: Services, prompt: Prompt) -> None:
         await _as_text(exchange, services, prompt)
 
 
-async def _call(services: Services, prompt: Prompt) -> Call:
-    model = prompt.model or await services.default_model()
-    request = UpstreamRequest(
-        "POST",
-        "/chat/completions",
-        [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")],
-        build_chat_request(prompt, model),
+class _Asking:
+    """``Attempts`` that begin with finding out which model to name, where nobody named one."""
+
+    def __init__(self, services: Services, prompt: Prompt) -> None:
+        self._services = services
+        self._prompt = prompt
+        self._attempts: Attempts | None = None
+
+    @property
+    def upstream(self) -> str:
+        return self._attempts.upstream if self._attempts is not None else ""
+
+    @property
+    def count(self) -> int:
+        return self._attempts.count if self._attempts is not None else 0
+
+    async def next(self, failure: str = "") -> Call:
+        """As in the contract."""
+        if self._attempts is None:
+            model = self._prompt.model or await self._services.default_model()
+            request = UpstreamRequest(
+                "POST",
+                apis.CHAT.path,
+                [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")],
+                build_chat_request(self._prompt, model, usage=self._services.ask_usage),
+                model,
+            )
+            self._attempts = self._services.upstreams.attempts(request)
+        return await self._attempts.next(failure)
+
+    def rewrite(self, body: bytes) -> None:
+        """As in the contract."""
+        if self._attempts is not None:
+            self._attempts.rewrite(body)
+
+
+def _make(exchange: Exchange, services: Services, prompt: Prompt) -> Relay:
+    policy = policy_for(exchange, services, prompt.model)
+    length = len(prompt.content) + len(prompt.system)
+    order = Order(
+        apis.CHAT,
+        policy,
+        prompt.model,
+        hide_usage=services.ask_usage,
+        input_tokens=length // BYTES_PER_TOKEN,
     )
-    return await services.upstream.ask(request)
+    return make_answer(services, order)
 
 
 async def _as_text(exchange: Exchange, services: Services, prompt: Prompt) -> None:
-    call = await exchange.unless_gone(_call(services, prompt))
-    try:
-        await refuse_unless_stream(call, services.upstream.redact)
-    except BaseException:
-        call.cancel()
-        raise
-    stream = start_answer(services, call)
-    await exchange.start(200, [*_ARTICLE, content_location(stream)])
-    await view_stream(
-        exchange, services.catalogue, stream, make_view("text", stream.content_type), 0
-    )
+    relay = _make(exchange, services, prompt)
+    relay.ask(_Asking(services, prompt))
+    stream = relay.stream
+    with Waiting(relay) as waiting:
+        # Without end: in this view there is nothing that could be sent meanwhile.
+        refusal = await beginning(exchange, services, relay, patience=None)
+        if refusal is not None:
+            try:
+                await refuse_unless_stream(refusal, services.upstreams.redact)
+            finally:
+                refusal.cancel()
+        await exchange.start(200, [*_ARTICLE, content_location(stream)])
+        view = make_view("text", stream.content_type)
+        await view_stream(exchange, services.catalogue, stream, view, 0, attached=waiting.over)
 
 
 async def _as_events(exchange: Exchange, services: Services, prompt: Prompt) -> None:
-    stream, relay = make_answer(services)
-    try:
-        # The greeting is a promise that this answer can be resumed: it has to survive a crash.
-        await stream.committed()
-    except StoreError:
-        relay.stop(EndingKind.FAILED, STORAGE)
-        raise
-    await _start_events(exchange, stream)
-    await exchange.write(greeting(stream.generation, stream_url(stream.name)))
-    relay.ask(lambda: _call(services, prompt))
-    await _view_events(exchange, services, stream, 0)
+    relay = _make(exchange, services, prompt)
+    stream = relay.stream
+    with Waiting(relay) as waiting:
+        try:
+            # The greeting is a promise that this answer can be resumed: it has to survive a crash.
+            await stream.committed()
+        except StoreError:
+            relay.stop(EndingKind.FAILED, STORAGE)
+            raise
+        await _start_events(exchange, stream)
+        await exchange.write(greeting(stream.generation, stream_url(stream.name)))
+        relay.announce()
+        relay.ask(_Asking(services, prompt))
+        view = make_view("sse", stream.content_type)
+        await view_stream(exchange, services.catalogue, stream, view, 0, attached=waiting.over)
 
 
 async def _resume(exchange: Exchange, services: Services, seen: str) -> None:
@@ -110,7 +159,9 @@ async def _resume(exchange: Exchange, services: Services, seen: str) -> None:
         await exchange.respond(204)
         return
     await _start_events(exchange, stream)
-    await _view_events(exchange, services, stream, services.catalogue.place(stream, offset))
+    view = make_view("sse", stream.content_type)
+    place = services.catalogue.place(stream, offset)
+    await view_stream(exchange, services.catalogue, stream, view, place)
 
 
 async def _answer_of(services: Services, offset: Offset | None) -> Stream | None:
@@ -130,8 +181,3 @@ def _seen_whole(stream: Stream, offset: Offset) -> bool:
 async def _start_events(exchange: Exchange, stream: Stream) -> None:
     fields: Headers = ((b"content-type", b"text/event-stream"), content_location(stream))
     await exchange.start(200, [*fields, *STREAMING])
-
-
-async def _view_events(exchange: Exchange, services: Services, stream: Stream, seq: int) -> None:
-    view = make_view("sse", stream.content_type)
-    await view_stream(exchange, services.catalogue, stream, view, seq)

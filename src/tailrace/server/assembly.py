@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from tailrace.config import Settings
-from tailrace.contracts import Store, Upstream
+from tailrace.contracts import Store, Upstreams
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.commits import Commits
 from tailrace.log.doorbell import Doorbell
@@ -19,10 +19,12 @@ from tailrace.log.history import History
 from tailrace.log.machinery import Machinery
 from tailrace.server.access_log import AccessLog
 from tailrace.server.allowance import Allowance
+from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
+from tailrace.server.idempotency import Keys
 from tailrace.server.services import CHAT, Services, StreamRules
 from tailrace.server.trust import Policy
-from tailrace.sources.relay import RelayLimits
+from tailrace.sources.order import RelayLimits
 from tailrace.stores import StoreOptions
 
 # How often retention looks: an answer outlives its time, and the total its bound, by this much.
@@ -32,9 +34,10 @@ _RETENTION_INTERVAL: Final = 30.0
 class Assembly:
     """Everything that lives as long as the server does."""
 
-    def __init__(self, application: Application, catalogue: Catalogue, settings: Settings) -> None:
+    def __init__(self, application: Application, services: Services, settings: Settings) -> None:
         self.application = application
-        self._catalogue = catalogue
+        self._catalogue = services.catalogue
+        self._recorder = services.recorder
         self._settings = settings
         self._retention: asyncio.Task[None] | None = None
 
@@ -49,7 +52,7 @@ class Assembly:
             self._catalogue.retention.keep_retiring(
                 CHAT,
                 age=settings.retention_age,
-                size=settings.retention_size,
+                size=retained(settings),
                 interval=_RETENTION_INTERVAL,
             )
         )
@@ -60,13 +63,14 @@ class Assembly:
             self._retention.cancel()
             with suppress(asyncio.CancelledError):
                 await self._retention
+        await self._recorder.close()
         await self._catalogue.close()
 
 
 def assemble(
     settings: Settings,
     store: Store,
-    upstream: Upstream,
+    upstreams: Upstreams,
     *,
     default_model: Callable[[], Awaitable[str]],
     bound_host: str,
@@ -75,11 +79,13 @@ def assemble(
 ) -> Assembly:
     """Put together what one server needs; opens nothing. Call it on the event loop."""
     catalogue = make_catalogue(settings, store)
+    access_log = AccessLog(log, as_json=settings.log_format == "json")
     services = make_services(
         settings,
         store,
         catalogue,
-        upstream,
+        upstreams,
+        Recorder(catalogue, access_log.answered),
         default_model=default_model,
         shared_caches=not settings.token,
     )
@@ -91,14 +97,15 @@ def assemble(
         token=settings.token or None,
         insecure=settings.insecure,
     )
-    return Assembly(Application(services, policy, AccessLog(log)), catalogue, settings)
+    return Assembly(Application(services, policy, access_log), services, settings)
 
 
 def make_services(
     settings: Settings,
     store: Store,
     catalogue: Catalogue,
-    upstream: Upstream,
+    upstreams: Upstreams,
+    recorder: Recorder,
     *,
     default_model: Callable[[], Awaitable[str]],
     shared_caches: bool,
@@ -107,14 +114,22 @@ def make_services(
     return Services(
         catalogue=catalogue,
         store=store,
-        upstream=upstream,
+        upstreams=upstreams,
         default_model=default_model,
         relay_limits=RelayLimits(
             max_event=settings.max_event,
-            keep=settings.unwatched_timeout,
             stall=settings.viewer_stall,
+            content=settings.content_timeout,
         ),
+        recorder=recorder,
+        keys=Keys(catalogue),
+        disconnect=settings.disconnect,
+        keep=settings.unwatched_timeout,
+        first_heartbeat=settings.first_heartbeat,
+        continues=settings.continue_answers,
+        ask_usage=settings.ask_usage,
         max_body=settings.max_body,
+        max_upload=settings.max_upload,
         rules=StreamRules(
             viewer_timeout=settings.viewer_timeout,
             long_poll_timeout=settings.long_poll_timeout,
@@ -126,6 +141,17 @@ def make_services(
             "As many long-polls wait as may; ask again in a moment, or use live=sse.",
         ),
     )
+
+
+def retained(settings: Settings) -> int:
+    """Bytes of ended answers that are kept.
+
+    In memory, where what does not fit ends running answers, those that ended have to go first: a
+    quarter is left to what comes between two looks of retention.
+    """
+    if settings.store.startswith("memory:"):
+        return min(settings.retention_size, settings.memory_limit * 3 // 4)
+    return settings.retention_size
 
 
 def store_options(settings: Settings) -> StoreOptions:

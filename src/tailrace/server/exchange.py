@@ -41,8 +41,6 @@ class Exchange:
     """Below which paths the streams are."""
     extra: tuple[tuple[bytes, bytes], ...] = ()
     """Fields that belong on the response whatever it is (CORS, Vary)."""
-    forward_authorization: bool = False
-    """Whether the client's Authorization is meant for the upstream."""
     started: bool = field(default=False, init=False)
     """Whether the response's head went out."""
     goes_on: bool = field(default=False, init=False)

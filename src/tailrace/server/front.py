@@ -14,6 +14,7 @@ Tailrace: every stream is an append-only log, a reader is only a place in it.
   GET  /stream?content=Hello%20world     ask the model, watch the answer appear
   POST /v1/chat/completions              the OpenAI API, unchanged
   GET  /v1/models
+  any  /v1/{path}                        the rest of that API, passed through
   GET  /streams?prefix=chat/             the answers that are kept
   GET  /streams/chat/{id}?view=text      one of them, from its start, then live
   PUT, POST, GET, DELETE /streams/{name} streams of your own (Durable Streams)

@@ -14,7 +14,8 @@ dropped falls under one of these:
     and site                   Sec-*
     about another site         Forwarded, X-Forwarded-*,     Alt-Svc, HSTS, CORS, reporting
                                X-Real-IP, Via                and isolation policies
-    our own vocabulary         Last-Event-ID, Stream-*       Content-Location, Stream-*
+    our own vocabulary         Last-Event-ID, Stream-*,      Content-Location, Stream-*
+                               Tailrace-*
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _NOT_TO_UPSTREAM: Final = _HOP_BY_HOP | {
     b"via",
     b"x-real-ip",
 }
-_NOT_TO_UPSTREAM_PREFIXES: Final = (b"sec-", b"stream-", b"x-forwarded-")
+_NOT_TO_UPSTREAM_PREFIXES: Final = (b"sec-", b"stream-", b"tailrace-", b"x-forwarded-")
 
 _NOT_TO_CLIENT: Final = _HOP_BY_HOP | {
     b"alt-svc",
@@ -85,15 +86,13 @@ _NOT_TO_CLIENT: Final = _HOP_BY_HOP | {
 _NOT_TO_CLIENT_PREFIXES: Final = (b"access-control-", b"stream-", b"x-accel-")
 
 
-def to_upstream(headers: Headers, *, keep_authorization: bool) -> list[tuple[bytes, bytes]]:
+def to_upstream(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The client's fields that the upstream may see, in their order.
 
-    ``keep_authorization``: whether ``Authorization`` is the client's word to the upstream; it
-    is not when it is our token, or when we have a key of our own.
+    Credentials among them are the client's word to the upstream: our token was taken out before
+    (trust.py), and an upstream of which we have the key gets that instead (upstream/).
     """
     dropped = _NOT_TO_UPSTREAM | _named_by_connection(headers)
-    if not keep_authorization:
-        dropped |= {b"authorization"}
     return _without(headers, dropped, _NOT_TO_UPSTREAM_PREFIXES)
 
 

@@ -1,77 +1,235 @@
-"""``/v1``: the model APIs, unchanged."""
+"""``/v1``: asking the model APIs, unchanged: their bodies, their headers, their errors.
+
+What streams is relayed and kept, and can be read again; what does not is handed through.
+"""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Final
+
 from tailrace.contracts import Call, UpstreamRequest
-from tailrace.server.answers import content_location, start_answer
+from tailrace.errors import BadRequest, TailraceError
+from tailrace.log.attendance import Policy, parse_policy
+from tailrace.server.answers import Waiting, content_location, make_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_client, to_upstream
+from tailrace.server.idempotency import Found, read_key
 from tailrace.server.passing import pass_refusal, pass_through
-from tailrace.server.requests import peek_stream_flag, read_body
+from tailrace.server.requests import ModelRequest, peek_model_request, read_body
 from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream
-from tailrace.sources.relay import refuse_unless_stream
+from tailrace.sources.order import Order
+from tailrace.sources.refusal import media_type, refuse_unless_stream
+from tailrace.sources.relay import Relay
 from tailrace.views import make_view
+from tailrace.wire.apis import CHAT, COMPLETIONS, MESSAGES, Api
+from tailrace.wire.continuation import continued_request
+from tailrace.wire.json_edit import set_member
+
+# Bytes of a request for each token, all of its JSON counted: a rough figure for when the upstream
+# did not come to give the true one. English prose has four to five characters a token.
+BYTES_PER_TOKEN: Final = 4
+# The APIs that report usage of a stream only to those who ask for it.
+_USAGE_ON_REQUEST: Final = (CHAT.name, COMPLETIONS.name)
 
 
 async def create_chat_completion(exchange: Exchange, services: Services) -> None:
-    """POST /v1/chat/completions: relayed and kept where it streams, handed through where not."""
+    """POST /v1/chat/completions."""
+    await create(exchange, services, CHAT)
+
+
+async def create_completion(exchange: Exchange, services: Services) -> None:
+    """POST /v1/completions."""
+    await create(exchange, services, COMPLETIONS)
+
+
+async def create_message(exchange: Exchange, services: Services) -> None:
+    """POST /v1/messages."""
+    await create(exchange, services, MESSAGES)
+
+
+async def create(exchange: Exchange, services: Services, api: Api) -> None:
+    """Relayed and kept where it streams, handed through where not."""
     body = await read_body(exchange.receive, services.max_body, exchange.headers)
-    streaming = peek_stream_flag(body)
-    if streaming:
+    asked = peek_model_request(body)
+    if asked.stream:
         services.catalogue.refuse_if_unwell()
-    call = await _ask(exchange, services, "POST", "/chat/completions", body)
-    try:
-        await _answer(exchange, services, call, streaming)
-    except BaseException:
-        call.cancel()
-        raise
+        found = await begin(exchange, services, api, body, asked)
+        await answer_by_stream(exchange, services, api, found)
+        return
+    request = request_for(exchange, api, body, asked)
+    await hand_on(exchange, services, request)
 
 
 async def list_models(exchange: Exchange, services: Services) -> None:
     """GET /v1/models."""
     query = f"?{exchange.query.decode('latin-1')}" if exchange.query else ""
-    call = await _ask(exchange, services, "GET", f"/models{query}", b"")
+    fields = to_upstream(exchange.headers)
+    await hand_on(exchange, services, UpstreamRequest("GET", f"/models{query}", fields))
+
+
+async def hand_on(exchange: Exchange, services: Services, request: UpstreamRequest) -> None:
+    """Ask, and hand through what is answered.
+
+    A client that leaves before cancels at once. Otherwise SDKs that give up and retry would have
+    each attempt paid for.
+    """
+    attempts = services.upstreams.attempts(request)
+    call = await exchange.unless_gone(attempts.next())
+    await hand_through(exchange, services, call)
+
+
+async def hand_through(exchange: Exchange, services: Services, call: Call) -> None:
+    """An answer as it is."""
+    hand = pass_refusal if call.status >= 400 else pass_through
     try:
-        await _hand_through(exchange, services, call)
+        await exchange.unless_gone(hand(exchange, call, services.upstreams.redact))
     except BaseException:
         call.cancel()
         raise
 
 
-async def _ask(exchange: Exchange, services: Services, method: str, path: str, body: bytes) -> Call:
-    """Ask the upstream; a client that leaves before it answers cancels at once.
+# --- answers that stream --------------------------------------------------------------------
 
-    Otherwise SDKs that give up and retry would have each attempt paid for.
+
+def request_for(exchange: Exchange, api: Api, body: bytes, asked: ModelRequest) -> UpstreamRequest:
+    """The client's request, as the upstream is to have it."""
+    query = f"?{exchange.query.decode('latin-1')}" if exchange.query else ""
+    headers = to_upstream(exchange.headers)
+    return UpstreamRequest("POST", f"{api.path}{query}", headers, body, asked.model)
+
+
+def policy_for(exchange: Exchange, services: Services, model: str) -> Policy:
+    """What leaving means here: as the request says, else its upstream's table, else the setting.
+
+    Raises BadRequest.
     """
-    keep = exchange.forward_authorization and not services.upstream.has_key
-    headers = to_upstream(exchange.headers, keep_authorization=keep)
-    request = UpstreamRequest(method, path, headers, body)
-    return await exchange.unless_gone(services.upstream.ask(request))
+    header = exchange.header(b"tailrace-disconnect")
+    said = header.decode("latin-1") if header is not None else services.upstreams.disconnect(model)
+    return parse_policy(said or services.disconnect, services.keep)
 
 
-async def _answer(exchange: Exchange, services: Services, call: Call, streaming: bool) -> None:
-    media_type = dict(call.headers).get(b"content-type", b"").split(b";")[0].strip().lower()
-    # JSON is the API's own answer, of an upstream that cannot stream it. To anything else, a
-    # web page say, SDKs that wait for events are deaf: they would take it for an empty answer.
-    as_it_is = media_type == b"application/json" or call.status != 200
-    if not streaming or as_it_is:
-        await _hand_through(exchange, services, call)
-        return
-    redact = services.upstream.redact
-    await refuse_unless_stream(call, redact)
-    stream = start_answer(services, call)
+def continues(exchange: Exchange, services: Services) -> bool:
+    """Whether the rest of an answer that breaks off is to be asked for. Raises BadRequest."""
+    header = exchange.header(b"tailrace-continue")
+    if header is None:
+        return services.continues
+    if header.lower() not in (b"true", b"false"):
+        raise BadRequest("Tailrace-Continue is 'true' or 'false'.")
+    return header.lower() == b"true"
+
+
+def order_for(
+    services: Services,
+    api: Api,
+    body: bytes,
+    asked: ModelRequest,
+    policy: Policy,
+    *,
+    goes_on: bool,
+) -> tuple[Order, bytes]:
+    """What is asked for, and the body that asks for it: with usage, if nobody said otherwise.
+
+    ``goes_on``: another upstream goes on where the answer breaks off.
+    """
+    asks_usage = services.ask_usage and api.name in _USAGE_ON_REQUEST and not asked.stream_options
+    if asks_usage:
+        body = set_member(body, "stream_options", b'{"include_usage":true}')
+    order = Order(
+        api,
+        policy,
+        asked.model,
+        hide_usage=asks_usage,
+        input_tokens=len(body) // BYTES_PER_TOKEN,
+        continued=partial(continued_request, body) if goes_on and api is CHAT else None,
+    )
+    return order, body
+
+
+async def answer_by_stream(exchange: Exchange, services: Services, api: Api, found: Found) -> None:
+    """An answer's stream in its API's own view, from its start."""
+    with Waiting(found.relay) as waiting:
+        patience = services.first_heartbeat
+        refusal = await beginning(exchange, services, found.relay, patience)
+        if refusal is not None:
+            await hand_through(exchange, services, refusal)
+            return
+        await exchange.start(200, head_fields(services, found))
+        view = make_view(api.view, found.stream.content_type)
+        await view_stream(
+            exchange, services.catalogue, found.stream, view, 0, attached=waiting.over
+        )
+
+
+async def begin(
+    exchange: Exchange,
+    services: Services,
+    api: Api,
+    body: bytes,
+    asked: ModelRequest,
+    *,
+    sent: bytes | None = None,
+    policy: Policy | None = None,
+) -> Found:
+    """The answer to a request, asked for now if it was not before.
+
+    ``sent``: what the upstream gets instead of ``body``; ``policy``: what leaving means, whatever
+    request and configuration say. Raises BadRequest, NoSuchModel, IdempotencyMismatch, StoreError.
+    """
+    key = read_key(exchange.path, exchange.headers, body)
+    policy = policy or policy_for(exchange, services, asked.model)
+    goes_on = continues(exchange, services)
+    order, sent = order_for(services, api, sent or body, asked, policy, goes_on=goes_on)
+    attempts = services.upstreams.attempts(request_for(exchange, api, sent, asked))
+    if key is not None:
+        return await services.keys.find(
+            key, lambda: make_answer(services, order), lambda relay: relay.ask(attempts)
+        )
+    relay = make_answer(services, order)
+    relay.ask(attempts)
+    return Found(relay.stream, relay, replayed=False)
+
+
+async def beginning(
+    exchange: Exchange, services: Services, relay: Relay | None, patience: float | None
+) -> Call | None:
+    """Wait until an answer has begun, at most ``patience`` seconds (None: as long as it takes).
+
+    What the upstream answered with instead, where that is the API's own to say: a status, or JSON
+    of an upstream that cannot stream. To anything else, a web page say, SDKs that wait for events
+    are deaf: they would take it for an empty answer. Raises TailraceError where it did not begin.
+    """
+    if relay is None:
+        return None
+    refused: TailraceError | None = None
+    call: Call | None = None
+    try:
+        call = await exchange.unless_gone(relay.begun(patience))
+        if call is not None and call.status == 200 and media_type(call) != b"application/json":
+            await refuse_unless_stream(call, services.upstreams.redact)
+    except TailraceError as error:
+        refused = error
+    if call is None and refused is None:
+        return None
+    services.recorder.refused(relay)
+    if refused is not None:
+        if call is not None:
+            call.cancel()
+        raise refused
+    return call
+
+
+def head_fields(services: Services, found: Found) -> list[tuple[bytes, bytes]]:
+    """The upstream's fields, and ours."""
+    redact = services.upstreams.redact
+    upstream = found.relay.headers if found.relay is not None else ()
     kept = [
         (name, redact(value))
-        for name, value in to_client(call.headers)
-        if name not in (b"cache-control", b"x-accel-buffering")
+        for name, value in to_client(upstream)
+        if name not in (b"cache-control", b"x-accel-buffering", b"content-type")
     ]
-    await exchange.start(200, [*kept, *STREAMING, content_location(stream)])
-    await view_stream(
-        exchange, services.catalogue, stream, make_view("openai", stream.content_type), 0
-    )
-
-
-async def _hand_through(exchange: Exchange, services: Services, call: Call) -> None:
-    hand = pass_refusal if call.status >= 400 else pass_through
-    await exchange.unless_gone(hand(exchange, call, services.upstream.redact))
+    fields = [(b"content-type", b"text/event-stream"), *kept, *STREAMING]
+    if found.replayed:
+        fields.append((b"idempotency-replayed", b"true"))
+    return [*fields, content_location(found.stream)]

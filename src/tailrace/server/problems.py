@@ -1,7 +1,8 @@
-"""Errors as responses: OpenAI's shape for the model APIs, RFC 9457 problem details elsewhere.
+"""Errors as responses: a model API's shape below ``/v1``, RFC 9457 problem details elsewhere.
 
-Both say the same three things: a stable ``code`` (docs/errors.md lists all), the HTTP status,
-and a sentence for a person. Only errors of our own tree are put into words. Whatever else was
+Problem details, and OpenAI's shape, say the same three things: a stable ``code`` (docs/errors.md
+lists all), the HTTP status, and a sentence for a person; Anthropic's shape has no room for a
+code. Only errors of our own tree are put into words. Whatever else was
 raised, and what only the operator should read, is a bare 500: its text may hold a path, a
 prompt or a key.
 """
@@ -9,6 +10,7 @@ prompt or a key.
 from __future__ import annotations
 
 import json
+import math
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -18,8 +20,10 @@ from tailrace.errors import (
     ProducerGap,
     StartupError,
     TailraceError,
+    UpstreamsDown,
 )
 from tailrace.server.addresses import ROOTS, Roots, root_of
+from tailrace.wire.apis import MESSAGES, ErrorShape
 
 # Seconds until a retry has a chance, by code.
 _RETRY_AFTER: Final = {
@@ -28,6 +32,8 @@ _RETRY_AFTER: Final = {
     "store_full": 60,  # space is made by retention or by a person
     "shutting_down": 2,  # a restart takes about as long
     "too_many": 1,  # whoever holds one gives it back sooner or later
+    "upstreams_busy": 1,  # as above
+    "upstream_queue_timeout": 1,  # as above, and it has waited already
 }
 
 # OpenAI's ``type``, which SDKs show but do not decide by; any other 4xx is the request's fault.
@@ -38,6 +44,17 @@ _OPENAI_TYPES: Final = {
     429: "rate_limit_error",
 }
 
+# Anthropic's, by which its SDKs' users do decide.
+_ANTHROPIC_TYPES: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+_MESSAGES: Final = f"/v1{MESSAGES.path}"
 _HIDDEN: Final = "Something went wrong inside the server; its log says what."
 
 
@@ -54,9 +71,9 @@ def problem(error: BaseException, path: str, roots: Roots = ROOTS) -> Problem:
 
     ``roots``: below which paths the streams are, whose clients know nothing of models.
     """
-    openai = (path == "/v1" or path.startswith("/v1/")) and root_of(path, roots) is None
-    body = openai_json(error) if openai else problem_json(error)
-    media_type = b"application/json" if openai else b"application/problem+json"
+    shape = None if root_of(path, roots) is not None else _shape(path)
+    body = problem_json(error) if shape is None else _BODIES[shape](error)
+    media_type = b"application/problem+json" if shape is None else b"application/json"
     headers = [
         (b"content-type", media_type),
         (b"content-length", b"%d" % len(body)),
@@ -65,6 +82,13 @@ def problem(error: BaseException, path: str, roots: Roots = ROOTS) -> Problem:
         *_explaining_headers(error),
     ]
     return Problem(_words(error).status, headers, body)
+
+
+def _shape(path: str) -> ErrorShape | None:
+    """How the API at ``path`` words its errors; None where there is none."""
+    if path == _MESSAGES or path.startswith(f"{_MESSAGES}/"):
+        return MESSAGES.errors
+    return ErrorShape.OPENAI if path == "/v1" or path.startswith("/v1/") else None
 
 
 def problem_json(error: BaseException) -> bytes:
@@ -84,6 +108,17 @@ def openai_json(error: BaseException) -> bytes:
     default = "invalid_request_error" if status < 500 else "api_error"
     kind = _OPENAI_TYPES.get(status, default)
     return _dump({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def anthropic_json(error: BaseException) -> bytes:
+    """``{"type":"error","error":{…}}`` alone, on one line: for a ``data:`` line, too."""
+    _, status, message = _words(error)
+    default = "invalid_request_error" if status < 500 else "api_error"
+    kind = _ANTHROPIC_TYPES.get(status, default)
+    return _dump({"type": "error", "error": {"type": kind, "message": message}})
+
+
+_BODIES: Final = {ErrorShape.OPENAI: openai_json, ErrorShape.ANTHROPIC: anthropic_json}
 
 
 class _Words(NamedTuple):
@@ -114,9 +149,10 @@ def _explaining_headers(error: BaseException) -> list[tuple[bytes, bytes]]:
         ]
     if status == 401:
         return [(b"www-authenticate", b'Bearer realm="tailrace"')]
-    if code in _RETRY_AFTER:
-        return [(b"retry-after", b"%d" % _RETRY_AFTER[code])]
-    return []
+    seconds = _RETRY_AFTER.get(code, 0)
+    if isinstance(error, UpstreamsDown):
+        seconds = math.ceil(error.retry_after)
+    return [(b"retry-after", b"%d" % seconds)] if seconds else []
 
 
 def _dump(value: dict[str, Any]) -> bytes:

@@ -141,17 +141,22 @@ def parse_stream_body(content_type: bytes | None, body: bytes) -> Prompt:
     )
 
 
-def build_chat_request(prompt: Prompt, default_model: str) -> bytes:
-    """The article's request body: its keys, in its order, and a system message if given."""
+def build_chat_request(prompt: Prompt, default_model: str, *, usage: bool = False) -> bytes:
+    """The article's request body: its keys, in its order, and a system message if given.
+
+    ``usage``: to be told at the end how many tokens it was.
+    """
     messages = [{"role": "user", "content": prompt.content}]
     if prompt.system:
         messages.insert(0, {"role": "system", "content": prompt.system})
-    request = {
+    request: dict[str, Any] = {
         "model": prompt.model or default_model,
         "messages": messages,
         "temperature": prompt.temperature,
         "stream": True,
     }
+    if usage:
+        request["stream_options"] = {"include_usage": True}
     return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -180,12 +185,38 @@ def _text_field(fields: Mapping[str, Any], name: str) -> str:
 # --- the model APIs ---------------------------------------------------------------------------
 
 
-def peek_stream_flag(body: bytes) -> bool:
-    """Whether a chat-completions body says ``"stream": true``; the bytes go on untouched.
+class ModelRequest(NamedTuple):
+    """What we need to know of a request to a model API; its bytes go on untouched."""
 
-    Raises BadRequest, with the position, where it is not a JSON object.
-    """
-    return _json_object(body).get("stream") is True
+    stream: bool
+    model: str
+    """Empty where it names none."""
+    background: bool
+    """Responses: the client does not wait for the answer."""
+    stream_options: bool
+    """The client has something to say of how it is to be streamed."""
+
+
+def peek_model_request(body: bytes) -> ModelRequest:
+    """Raises BadRequest, with the position, where the body is not a JSON object."""
+    fields = _json_object(body)
+    model = fields.get("model")
+    return ModelRequest(
+        fields.get("stream") is True,
+        model if isinstance(model, str) else "",
+        fields.get("background") is True,
+        fields.get("stream_options") is not None,
+    )
+
+
+def peek_model(body: bytes) -> str:
+    """The ``model`` that a JSON body names; empty where it names none or is no JSON object,
+    which is then the upstream's to say."""
+    try:
+        model = _json_object(body).get("model")
+    except BadRequest:
+        return ""
+    return model if isinstance(model, str) else ""
 
 
 # --- reading streams --------------------------------------------------------------------------

@@ -6,11 +6,23 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from tailrace.errors import MethodNotAllowed, NotFound
-from tailrace.server import ask, front, model_api, stream_read, stream_write, streams
+from tailrace.server import (
+    ask,
+    front,
+    kept_answers,
+    model_api,
+    model_passing,
+    responses_api,
+    stream_read,
+    stream_write,
+    streams,
+)
 from tailrace.server.addresses import ROOTS, Roots
 from tailrace.server.exchange import Exchange
 from tailrace.server.services import CHAT, Services
 from tailrace.server.trust import Right
+from tailrace.wire.apis import CHAT as CHAT_API
+from tailrace.wire.apis import RESPONSES
 
 Handler = Callable[[Exchange, Services], Awaitable[None]]
 
@@ -33,6 +45,8 @@ class Route(NamedTuple):
         return tuple(self.endpoints)
 
 
+# Of what goes there only the upstream knows something.
+_PASS_ON: Final = Endpoint(Right.ASK, model_passing.pass_on)
 _HEALTH: Final = Endpoint(Right.PUBLIC, front.health)
 
 EXACT: Final = {
@@ -46,7 +60,18 @@ EXACT: Final = {
         },
     ),
     "/v1/chat/completions": Route(
-        "/v1/chat/completions", {"POST": Endpoint(Right.ASK, model_api.create_chat_completion)}
+        "/v1/chat/completions",
+        {
+            "GET": _PASS_ON,
+            "POST": Endpoint(Right.ASK, model_api.create_chat_completion),
+        },
+    ),
+    "/v1/completions": Route(
+        "/v1/completions", {"POST": Endpoint(Right.ASK, model_api.create_completion)}
+    ),
+    "/v1/messages": Route("/v1/messages", {"POST": Endpoint(Right.ASK, model_api.create_message)}),
+    "/v1/responses": Route(
+        "/v1/responses", {"POST": Endpoint(Right.ASK, responses_api.create_response)}
     ),
     "/v1/models": Route("/v1/models", {"GET": Endpoint(Right.ASK, model_api.list_models)}),
     "/streams": Route("/streams", {"GET": Endpoint(Right.MANAGE, streams.listing)}),
@@ -64,6 +89,21 @@ _BELOW: Final = {
     for root in ROOTS
     for prefix, what in ((CHAT, "id"), ("", "name"))
 }
+_OTHERS: Final = Route(
+    f"{model_passing.PREFIX}/{{path}}",
+    dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _PASS_ON),
+)
+_BELOW_MODELS: Final = {
+    f"/v1{api.path}/": Route(
+        f"/v1{api.path}/{{id}}",
+        {
+            "GET": Endpoint(Right.ASK, kept_answers.retrieve(api)),
+            "POST": Endpoint(Right.ASK, kept_answers.cancel(api)),
+            "DELETE": Endpoint(Right.ASK, kept_answers.delete(api)),
+        },
+    )
+    for api in (CHAT_API, RESPONSES)
+} | {f"{model_passing.PREFIX}/": _OTHERS}
 
 
 def find_route(path: str) -> Route:
@@ -73,6 +113,9 @@ def find_route(path: str) -> Route:
         return route
     for start, route in _BELOW.items():
         if path.startswith(start):
+            return route
+    for start, route in _BELOW_MODELS.items():
+        if path.startswith(start) and path != start:
             return route
     raise NotFound("There is nothing at this path; GET / lists what there is.")
 

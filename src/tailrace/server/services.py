@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tailrace.contracts import Store, Upstream
+from tailrace.contracts import Store, Upstreams
 from tailrace.log.catalogue import Catalogue
 from tailrace.server.allowance import Allowance
-from tailrace.sources.relay import RelayLimits
+from tailrace.sources.order import RelayLimits
+
+if TYPE_CHECKING:  # they work with the services
+    from tailrace.server.answers import Recorder
+    from tailrace.server.idempotency import Keys
 
 CHAT = "chat/"
 """Where relayed answers live. Ours: nobody else makes or appends to streams there."""
@@ -33,12 +38,26 @@ class Services:
 
     catalogue: Catalogue
     store: Store
-    upstream: Upstream
+    upstreams: Upstreams
     default_model: Callable[[], Awaitable[str]]
     """The model that ``/stream`` asks when the client names none. May ask the upstream."""
     relay_limits: RelayLimits
+    recorder: Recorder
+    keys: Keys
+    disconnect: str
+    """What leaving means where neither request nor upstream say."""
+    keep: float
+    """Seconds that ``keep`` stands for."""
+    first_heartbeat: float
+    """Seconds until a client that waits for an answer's beginning is sent something."""
+    continues: bool
+    """Whether an answer that breaks off is gone on with, where a request says nothing of it."""
+    ask_usage: bool
+    """Whether upstreams are asked for usage where clients say nothing of it."""
     max_body: int
     """Bytes of a request's body."""
+    max_upload: int
+    """Bytes of a body that is passed on as it is read; 0: as many as the upstream takes."""
     rules: StreamRules
     """What the stream protocol is bounded by."""
     long_polls: Allowance

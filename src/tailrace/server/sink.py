@@ -23,11 +23,13 @@ class TransportSink:
     whose stream nothing happens costs a connection, a cursor and this.
     """
 
-    __slots__ = ("_connection", "_entry", "_owner", "retiring", "write")
+    __slots__ = ("_connection", "_entry", "_owner", "_patience", "retiring", "write")
 
-    def __init__(self, connection: Connection, entry: Entry) -> None:
+    def __init__(self, connection: Connection, entry: Entry, patience: float) -> None:
+        """``patience``: seconds that a client may take nothing of what is left at the end."""
         self._connection = connection
         self._entry = entry
+        self._patience = patience
         self._owner: SinkOwner | None = None
         self.retiring: asyncio.TimerHandle | None = None
         """Cancelled at the response's end."""
@@ -50,6 +52,15 @@ class TransportSink:
             self._connection.abort()  # which says lost()
         elif not self._connection.full:
             self._end()
+        else:
+            # The cursor is done, and with it the clock for a client that does not read.
+            if self.retiring is not None:
+                self.retiring.cancel()
+            self.retiring = asyncio.get_running_loop().call_later(self._patience, self._drop)
+
+    def _drop(self) -> None:
+        self._entry.aborted = True
+        self._connection.abort()
 
     def writable(self) -> None:
         """The transport has room again: for more, or for the end alone."""

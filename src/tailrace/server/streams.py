@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs
 
 from tailrace.errors import BadRequest
@@ -41,7 +41,7 @@ def _limit(text: str) -> int:
 
 def _described(info: StreamInfo, exchange: Exchange) -> dict[str, Any]:
     ending = info.ending
-    return {
+    described = {
         "name": info.name,
         "url": stream_url(info.name, exchange.base, exchange.roots),
         "content_type": info.content_type,
@@ -54,3 +54,16 @@ def _described(info: StreamInfo, exchange: Exchange) -> dict[str, Any]:
         if ending is None
         else {"kind": ending.kind.value, "reason": ending.reason, "time": ending.time},
     }
+    return described | _noted(info.note)
+
+
+def _noted(note: bytes) -> dict[str, Any]:
+    """The member ``note``, where something is noted of a stream, and as JSON."""
+    try:
+        return {"note": json.loads(note, parse_constant=_refuse)}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

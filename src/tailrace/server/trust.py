@@ -20,8 +20,9 @@ A page can make the browser send almost any GET and many POSTs, and can aim a na
        stranger   any other: image, form, frame, fetch, …         nothing
 
 3. **The token**, where one is set, is needed for ASK and MANAGE by everyone, on loopback too,
-   and lets friend and anyone do all. Only ``Authorization: Bearer`` carries it: a URL would leave
-   it in histories and logs. A stream's link (READ_LINK) is its own permission and needs none.
+   and lets friend and anyone do all. ``Authorization: Bearer`` carries it, or the field in which
+   an API's own SDK sends its key (``x-api-key``, ``api-key``), never a URL, which would leave it
+   in histories and logs. A stream's link (READ_LINK) is its own permission and needs none.
    The token opens nothing to strangers: what they lack is not a password.
 
 Another port of this machine is *same-site* to a browser, and no less a stranger.
@@ -38,43 +39,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, Forbidden, Misdirected, Unauthorized
+from tailrace.server.cors import EXPOSED, PREFLIGHT_MAX_AGE
 
 Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
-
-# What a page may read of our responses beyond the seven fields that CORS always shows.
-EXPOSED: Final = (
-    "Content-Location",
-    "ETag",
-    "Location",
-    "OpenAI-Model",
-    "OpenAI-Organization",
-    "OpenAI-Processing-Ms",
-    "OpenAI-Version",
-    "Producer-Epoch",
-    "Producer-Expected-Seq",
-    "Producer-Received-Seq",
-    "Producer-Seq",
-    "Retry-After",
-    "Retry-After-Ms",
-    "Stream-Closed",
-    "Stream-Cursor",
-    "Stream-Ending",
-    "Stream-Expires-At",
-    "Stream-Next-Offset",
-    "Stream-SSE-Data-Encoding",
-    "Stream-TTL",
-    "Stream-Up-To-Date",
-    "WWW-Authenticate",
-    "X-RateLimit-Limit-Requests",
-    "X-RateLimit-Limit-Tokens",
-    "X-RateLimit-Remaining-Requests",
-    "X-RateLimit-Remaining-Tokens",
-    "X-RateLimit-Reset-Requests",
-    "X-RateLimit-Reset-Tokens",
-    "X-Request-Id",
-)
-# Seconds a browser may remember a preflight: Chromium's own upper limit.
-PREFLIGHT_MAX_AGE: Final = 7200
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
 _ORIGIN: Final = re.compile(r"(https?)://([^/?#@]+)", re.ASCII)
@@ -82,6 +49,7 @@ _BEARER: Final = re.compile(r"bearer +([!-~]+) *", re.IGNORECASE | re.ASCII)
 # A request-header name list that is echoed in a preflight must not carry anything else.
 _NAMES: Final = re.compile(r"[A-Za-z0-9_,\- ]{1,1000}", re.ASCII)
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+_API_KEYS: Final = (b"x-api-key", b"api-key")
 
 
 class Right(StrEnum):
@@ -137,6 +105,8 @@ class RequestFacts:
     dest: str = ""
     referer: str = ""
     authorization: str = ""
+    api_keys: tuple[tuple[bytes, str], ...] = ()
+    """Names and values of the fields in which SDKs other than OpenAI's send a key."""
     requested_headers: str = ""
     """Access-Control-Request-Headers, for ``preflight``."""
 
@@ -171,6 +141,7 @@ class RequestFacts:
             dest=one(b"sec-fetch-dest"),
             referer=one(b"referer"),
             authorization=one(b"authorization"),
+            api_keys=tuple((name, one(name)) for name in _API_KEYS),
             requested_headers=", ".join(every(b"access-control-request-headers")),
         )
 
@@ -180,8 +151,14 @@ class Grant(NamedTuple):
 
     headers: Fields
     """CORS fields that belong on the response, whatever its status."""
-    forward_authorization: bool
-    """False: Authorization holds our token, which is none of the upstream's business."""
+    token_in: bytes = b""
+    """The field that holds our token, which is nobody else's business; empty: none does."""
+
+    def without_token(self, headers: Headers) -> Headers:
+        """What everybody behind this decision is to see of the request's fields."""
+        if not self.token_in:
+            return headers
+        return [(name, value) for name, value in headers if name != self.token_in]
 
 
 class _Asker(StrEnum):
@@ -209,16 +186,16 @@ _WITH_TOKEN: Final = _WITHOUT_TOKEN | {_Asker.FRIEND: _ALL, _Asker.ANYONE: _ALL}
 def decide(policy: Policy, facts: RequestFacts) -> Grant:
     """Permission, or BadRequest, Misdirected, Forbidden or Unauthorized."""
     if facts.right in policy.judged:
-        return Grant(cors_headers(policy, facts), forward_authorization=True)
+        return Grant(cors_headers(policy, facts))
     host = _check_host(policy, facts)
-    shown = _shows_token(policy, facts)
+    token_in = _token_in(policy, facts)
     rights = _WITH_TOKEN if policy.token else _WITHOUT_TOKEN
     asker = _asker(policy, facts, host)
     if facts.right not in rights[asker]:
         raise Forbidden(_refusal(policy, asker))
-    if policy.token and not shown and facts.right not in _LINK:
+    if policy.token and not token_in and facts.right not in _LINK:
         raise Unauthorized("This server wants its token: Authorization: Bearer TOKEN.")
-    return Grant(cors_headers(policy, facts), not shown)
+    return Grant(cors_headers(policy, facts), token_in)
 
 
 def cors_headers(policy: Policy, facts: RequestFacts) -> Fields:
@@ -385,9 +362,14 @@ def _refusal(policy: Policy, asker: _Asker) -> str:
 # --- the token --------------------------------------------------------------------------------
 
 
-def _shows_token(policy: Policy, facts: RequestFacts) -> bool:
-    """Whether Authorization holds our token; compared in a time that tells nothing of it."""
-    match = _BEARER.fullmatch(facts.authorization)
-    if match is None or not policy.token:
-        return False
-    return hmac.compare_digest(match[1].encode(), policy.token.encode())
+def _token_in(policy: Policy, facts: RequestFacts) -> bytes:
+    """The field that holds our token; empty where none does. Compared in a time that tells
+    nothing of it."""
+    if not policy.token:
+        return b""
+    bearer = _BEARER.fullmatch(facts.authorization)
+    shown = [(b"authorization", bearer[1] if bearer is not None else ""), *facts.api_keys]
+    for name, value in shown:
+        if hmac.compare_digest(value.encode(), policy.token.encode()):
+            return name
+    return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from tailrace.contracts import Headers, Marker, View
@@ -20,6 +21,9 @@ STREAMING: Headers = (
 )
 
 
+def _nothing() -> None: ...
+
+
 async def view_stream(
     exchange: Exchange,
     catalogue: Catalogue,
@@ -29,20 +33,25 @@ async def view_stream(
     *,
     marker: Marker | None = None,
     lifetime: float = 0,
+    attached: Callable[[], None] = _nothing,
 ) -> None:
     """Send ``stream`` in ``view`` after place ``seq``. The response's head has gone out.
 
     The last thing that a handler does: under a server of ours this returns at once, and the
     response goes on without the request's task. ``lifetime``: seconds after which the body ends,
-    for the client to ask for the rest; 0: none.
+    for the client to ask for the rest; 0: none. ``attached`` is called once its client counts as
+    a viewer.
     """
     if exchange.connection is not None:
-        straight = TransportSink(exchange.connection, exchange.entry)
+        straight = TransportSink(exchange.connection, exchange.entry, catalogue.patience)
         cursor = catalogue.follow(stream, view, straight, seq, marker)
         _let_go(exchange, cursor, straight, lifetime)
+        attached()
     else:
         sink = AsgiSink(exchange.send, exchange.break_off)
         cursor = catalogue.follow(stream, view, sink, seq, marker)
+        cursor.stream.attach(cursor)
+        attached()
         await _carry(exchange, cursor, sink, lifetime, events=view.media_type == _EVENTS)
 
 
@@ -61,7 +70,6 @@ async def _carry(
 ) -> None:
     loop = asyncio.get_running_loop()
     retiring = loop.call_later(lifetime, cursor.retire) if lifetime else None
-    cursor.stream.attach(cursor)
     leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
     try:
         whole = await sink.run(cursor)

@@ -1,70 +1,64 @@
-"""The relay: an upstream's streamed chat answer becomes a stream of its chunks.
+"""The relay: an upstream's streamed answer becomes a stream of its events.
 
-It reads by plain calls from the upstream's connection, appends what each read brought as one
-batch, and is the only one who writes the stream's ending:
+It asks, reads by plain calls from the upstream's connection, appends what each read brought as
+one batch, and is the only one who writes the stream's ending:
 
     what the upstream does                     ending
     -----------------------------------------  ---------------------------------------------
-    sends ``[DONE]``                           completed
+    sends the event that ends an answer        completed; failed or cancelled where that says so
     ends the body without it                   cut
     breaks the connection                      cut
     is silent for too long                     stalled
+    sends only comments and pings for too long stalled
     takes longer than an exchange may          stalled
-    sends an error object                      failed(its message)
+    sends an error                             failed(its message)
     sends a chunk that is no JSON object       an ``error`` event; failed at the end, whatever it is
     sends an event over the limit              failed
-    refuses, or does not speak HTTP            failed(why), where the stream was made before asking
+    refuses, or does not speak HTTP            failed(why), where nobody waits to be told by status
     and we: somebody stops it                  cancelled
-    nobody watched for ``keep`` seconds        cancelled
+    nobody attends it any more                 cancelled, as its policy says (log/attendance.py)
     the store cannot keep up, then fails       failed(storage)
     the server shuts down                      interrupted
+
+Until the first event nothing was shown of an answer, so one that fails is asked for again, as
+long as there is an upstream to ask (``contracts.Attempts``); after it never: no retry may double
+what somebody has read.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar, Final, TypeAlias
 
-from tailrace.contracts import BodyEnd, Call
-from tailrace.errors import (
-    StoreError,
-    TailraceError,
-    UpstreamBroken,
-    UpstreamRefused,
-)
-from tailrace.log.attendance import unwatched_at
+from tailrace.contracts import Attempts, BodyEnd, Call, Headers
+from tailrace.errors import StoreError, TailraceError, UpstreamBroken
+from tailrace.log.attendance import Attendance
 from tailrace.log.cursor import blocked_since
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, ERROR, EndingKind
-from tailrace.wire.chat import ChatParser, Record, RecordKind, error_message
+from tailrace.sources.beginning import Beginning
+from tailrace.sources.content_clock import ContentClock
+from tailrace.sources.facts import Facts
+from tailrace.sources.intake import SEAM, Intake, Taken, error_event, seam_event
+from tailrace.sources.listener import Listener
+from tailrace.sources.order import Continued, Order, RelayLimits
+from tailrace.sources.refusal import is_stream, refuse_unless_stream
+from tailrace.sources.rest import continuation_of
+from tailrace.wire.continuation import Rest
 
 logger = logging.getLogger(__name__)
 
-# How long the upstream may take to end its response after [DONE], for the connection to be used
-# again: one round trip and a little. Later than that, a new connection is cheaper than waiting.
+# How long the upstream may take to end its response after an answer's last event, for the
+# connection to be used again: one round trip and a little. Later than that, a new connection is
+# cheaper than waiting.
 _DRAIN: Final = 2.0
-# An upstream's refusal is a short JSON object; more of it helps nobody.
-REFUSAL_LIMIT: Final = 64 * 1024
+# The clock for content is looked at so often within its time: it may run out late by as much.
+_LOOKS: Final = 8
 
 STORAGE: Final = "storage"
 """The reason in ``failed`` when our own storage is at fault."""
-
-
-@dataclass(frozen=True)
-class RelayLimits:
-    """How long and how much."""
-
-    max_event: int
-    """Bytes in one event of the upstream."""
-    keep: float
-    """Seconds that an answer goes on while nobody watches."""
-    stall: float
-    """Seconds without progress after which a viewer does not count as watching."""
 
 
 class Relay:
@@ -73,60 +67,170 @@ class Relay:
     kind: ClassVar[str] = "relay"
 
     def __init__(
-        self, stream: Stream, limits: RelayLimits, redact: Callable[[bytes], bytes]
+        self,
+        stream: Stream,
+        order: Order,
+        limits: RelayLimits,
+        redact: Callable[[bytes], bytes],
+        listener: Listener,
     ) -> None:
-        self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        now = self._loop.time()
+        self.stream: Final = stream
+        self.order: Final = order
+        self.facts: Final = Facts(order.api.name, order.model, now)
+        self.headers: Headers = ()
+        """Of the upstream's response, once it has begun."""
         self._limits = limits
         self._redact = redact
-        self._loop = asyncio.get_running_loop()
-        self._parser = ChatParser(limits.max_event)
+        self._listener = listener
+        self._attendance = Attendance(order.policy, stall=limits.stall, now=now)
+        self._intake = self._new_intake()
+        self._attempts: Attempts | None = None
         self._call: Call | None = None
         self._asking: asyncio.Task[None] | None = None
         self._pausing: asyncio.Task[None] | None = None
-        self._malformed = 0
+        self._beginning = Beginning(self._loop)
+        self._last_words: _LastWords | None = None
+        self._seam = ""
+        """Why another upstream is to go on, until it does."""
+        self._shown = False
+        """Whether there is an event in the stream."""
+        self._content = ContentClock(limits.content, now)
         stream.source = self
-        self._timer = self._loop.call_later(limits.keep, self._check_attendance)
+        self._timer = self._loop.call_later(self._period, self._look)
+
+    def _new_intake(self, rest: Rest | None = None) -> Intake:
+        return Intake(self.order, self._limits.max_event, self._redact, self.facts, rest)
 
     # --- beginning ------------------------------------------------------------------------
 
-    def start(self, call: Call) -> None:
-        """Relay an answer whose head has come and was found to be a stream."""
-        self._call = call
-        call.stream(self)
+    def ask(self, attempts: Attempts) -> None:
+        """Begin to ask."""
+        self._attempts = attempts
+        self._asking = self._loop.create_task(self._ask(attempts, ""))
 
-    def ask(self, asking: Callable[[], Awaitable[Call]]) -> None:
-        """Await ``asking()``, then relay; what goes wrong on the way is said in the stream."""
-        self._asking = self._loop.create_task(self._ask(asking))
+    def wait(self) -> None:
+        """A client waits for the answer's beginning, until it says ``waited``."""
+        self._attendance.wait()
+        self._beginning.waiting += 1
 
-    async def _ask(self, asking: Callable[[], Awaitable[Call]]) -> None:
+    def waited(self) -> None:
+        """That client has become a viewer, or has left, or was told otherwise."""
+        beginning = self._beginning
+        beginning.waiting -= 1
+        self._attendance.waited(self._loop.time())
+        if beginning.waiting or self.stream.source is not self:
+            return
+        # Those who were to be told by status have left: it is said in the stream.
+        if beginning.error is not None:
+            self._fail(beginning.error)
+        elif beginning.refusal is not None:
+            self._put_into_words(beginning.refusal)
+        else:
+            self._loop.call_soon(self._look)
+
+    async def begun(self, patience: float | None) -> Call | None:
+        """Wait, at most ``patience`` seconds, for the upstream to say what its answer is.
+
+        To be called by who said ``wait``. None: the stream is to be viewed, whatever has come of
+        it. Where the upstream answered with something else than a stream, that call, once: it is
+        the caller's from now on, and the stream is to be dropped. Raises TailraceError likewise.
+        """
+        refusal = await self._beginning.outcome(patience)
+        if refusal is None:
+            self.announce()
+        return refusal
+
+    def made_known(self) -> None:
+        """A client was told, or told us, how this answer can be found."""
+        self._attendance.made_known()
+
+    def announce(self) -> None:
+        """A client's response begins, with the answer's address: all else is said in the stream."""
+        self.made_known()
+        self._beginning.begin()
+
+    def seen(self) -> None:
+        """Somebody asks how it stands, and may ask again."""
+        self._attendance.seen(self._loop.time())
+
+    async def _ask(self, attempts: Attempts, failure: str) -> None:
         try:
-            call = await asking()
-            try:
-                await refuse_unless_stream(call, self._redact)
-            except BaseException:
-                call.cancel()
-                raise
+            call = await attempts.next(failure)
         except TailraceError as error:
             self._asking = None
-            self._fail(error)
+            self._note_attempts(attempts)
+            self._give_up(error)
             return
         self._asking = None
-        self.start(call)
+        self._note_attempts(attempts)
+        self._answered(call)
+
+    def _note_attempts(self, attempts: Attempts) -> None:
+        self.facts.upstream = attempts.upstream
+        self.facts.attempts = attempts.count
+
+    def _answered(self, call: Call) -> None:
+        if self.stream.source is not self:
+            call.cancel()
+            return
+        if not is_stream(call):
+            if self._beginning.can_refuse:
+                self._beginning.refuse(call)
+            else:
+                self._put_into_words(call)
+            return
+        self._call = call
+        if not self._beginning.decided:
+            self.headers = call.headers
+            self._beginning.begin()
+        if self._seam:
+            self.facts.seams += 1
+            seam, self._seam = self._seam, ""
+            self.stream.feed([(SEAM, seam_event(seam, self.facts.upstream))])
+        call.stream(self)
+
+    def _put_into_words(self, call: Call) -> None:
+        self._beginning.refusal = None
+        self._asking = self._loop.create_task(self._fail_by(call))
+
+    async def _fail_by(self, call: Call) -> None:
+        try:
+            await refuse_unless_stream(call, self._redact)
+        except TailraceError as error:
+            self._asking = None
+            self._give_up(error)
+        call.cancel()
+
+    def _give_up(self, error: TailraceError) -> None:
+        """There is nobody left to ask."""
+        if self.stream.source is not self:
+            return
+        if self._last_words is not None:
+            batch, kind, reason = self._last_words
+            if batch:
+                self.stream.feed(batch)
+            self._end(kind, reason)
+        elif self._beginning.can_refuse:
+            self._beginning.fail(error)
+        else:
+            self._fail(error)
 
     def _fail(self, error: TailraceError) -> None:
-        self._stream.feed([(ERROR, _error_event(error.code, str(error)))])
+        self.stream.feed([(ERROR, error_event(error.code, str(error)))])
         self._end(EndingKind.FAILED, str(error))
 
     # --- what the upstream sends ----------------------------------------------------------
 
     def data(self, chunk: bytes) -> None:
         """The next bytes of the upstream's body."""
-        stream = self._stream
+        stream = self.stream
         if stream.source is not self:
             return
-        only = self._parser.take_chunk(chunk)
+        only = self._intake.only(chunk)
         if only is None:
-            self._take(self._parser.feed(chunk))
+            self._take(self._intake.feed(chunk))
             return
         stream.feed([(DATA, only)])
         if self._pausing is None and stream.congested:
@@ -134,152 +238,173 @@ class Relay:
 
     def end(self, how: BodyEnd) -> None:
         """The upstream's body has ended."""
-        if self._stream.source is not self:
+        if self.stream.source is not self:
             self._timer.cancel()
             return
-        self._take(self._parser.finish(how is BodyEnd.COMPLETE))
-        # What was taken may have ended it. Asked in a call of its own: mypyc takes what was read
-        # above for what is there now.
-        self.stop(*_ENDINGS[how])
+        self._take(self._intake.finish(complete=how is BodyEnd.COMPLETE))
+        # What was taken may have ended it, or have it asked for again.
+        self._ended_by(how)
 
-    def _take(self, records: list[Record]) -> None:
-        batch: list[tuple[str, bytes]] = []
-        last: tuple[EndingKind, str] | None = None
-        for record in records:
-            last = self._sort(record, batch)
-            if last is not None:
-                break
+    def _ended_by(self, how: BodyEnd) -> None:
+        if self.stream.source is not self or self._asking is not None:
+            return
+        ending = self._intake.ended(how)
+        if self._shown:
+            self._broke_off([], *ending)
+        elif how in (BodyEnd.SILENT, BodyEnd.OVERTIME):
+            # What was waited for in vain for minutes is not waited for again.
+            self._end(*ending)
+        else:
+            self._ask_again([], *ending)
+
+    def _take(self, taken: Taken) -> None:
+        batch, last, words = taken
+        intake = self._intake
+        if self.facts.first_at is None and intake.begun:
+            self.facts.first_at = self._loop.time()
+            if self.order.continued is None:
+                self._attempts = None  # and with it the request's body: it is not asked again
+            if intake.identity:
+                self.facts.identity = intake.identity
+                self._listener.named(self, intake.identity)
         if batch:
-            self._stream.feed(batch)
+            self._shown = True
+            self.stream.feed(batch)
         if last is not None:
-            self._end(*last)
-        elif batch and self._pausing is None and self._stream.congested:
+            self._take_last(words, *intake.judged(*last))
+        elif batch and self._pausing is None and self.stream.congested:
             self._pausing = self._loop.create_task(self._pause())
 
-    def _sort(
-        self, record: Record, batch: list[tuple[str, bytes]]
-    ) -> tuple[EndingKind, str] | None:
-        """Put one record where it belongs; return the ending that it brings, if any."""
-        match record.kind:
-            case RecordKind.CHUNK:
-                batch.append((DATA, record.data))
-            case RecordKind.DONE:
-                return EndingKind.COMPLETED, ""
-            case RecordKind.ERROR:
-                data = self._redact(record.data)
-                batch.append((DATA, data))
-                return EndingKind.FAILED, f"The upstream reported: {error_message(data)}"
-            case RecordKind.MALFORMED:
-                self._malformed += 1
-                batch.append((ERROR, _malformed_event(self._redact(record.data))))
-            case RecordKind.TOO_LARGE:
-                return EndingKind.FAILED, (
-                    f"The upstream sent an event of more than {self._limits.max_event} bytes."
-                )
-        return None
+    def _take_last(self, words: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+        if not words:
+            self._end(kind, reason)
+        elif self._shown:
+            self._broke_off(words, kind, reason)
+        else:
+            self._ask_again(words, kind, reason)
+
+    def _ask_again(self, batch: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+        """It came to nothing before its first event: ask again, if there is anybody to ask."""
+        self._last_words = (batch, kind, reason)
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        self._intake = self._new_intake()
+        assert self._attempts is not None  # noqa: S101 - only a call of theirs brings us here
+        self._asking = self._loop.create_task(self._ask(self._attempts, reason))
+
+    def _broke_off(self, batch: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+        """It ends in the middle; or another upstream is asked for the rest."""
+        self._last_words = (batch, kind, reason)
+        continued, attempts = self.order.continued, self._attempts
+        if continued is None or attempts is None:
+            self._give_up(UpstreamBroken(reason))
+            return
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        self._asking = self._loop.create_task(self._go_on(continued, attempts, reason))
+
+    async def _go_on(self, continued: Continued, attempts: Attempts, reason: str) -> None:
+        found = await continuation_of(self.stream, continued)
+        if found is None:
+            self._asking = None
+            self._give_up(UpstreamBroken(reason))
+            return
+        attempts.rewrite(found.body)
+        self._intake = self._new_intake(found.rest)
+        self._seam = reason
+        await self._ask(attempts, reason)
 
     async def _pause(self) -> None:
         """The store has as much to write as it may: read no more until it has caught up."""
-        assert self._call is not None  # noqa: S101 - only records of a call bring us here
-        self._call.pause()
+        call = self._call
+        assert call is not None  # noqa: S101 - only records of a call bring us here
+        call.pause()
         try:
-            await self._stream.committed()
+            await self.stream.committed()
         except StoreError:
             self.stop(EndingKind.FAILED, STORAGE)
             return
         finally:
             self._pausing = None
-        self._call.resume()
+        call.resume()
+
+    # --- time, and who attends --------------------------------------------------------------
+
+    def unwatched(self) -> None:
+        """The last viewer has left."""
+        self._attendance.left(self._loop.time())
+        self._loop.call_soon(self._look)
+
+    @property
+    def _period(self) -> float:
+        """How often to look: a viewer that stalls rings no bell, nor does content that is none."""
+        return min(self._limits.stall, self._limits.content / _LOOKS)
+
+    def _look(self) -> None:
+        """What time alone makes due."""
+        self._timer.cancel()
+        stream = self.stream
+        if stream.source is not self:
+            return
+        now = self._loop.time()
+        stops_at = self._attendance.stops_at(blocked_since(stream.cursors))
+        if stops_at <= now:
+            self._end(EndingKind.CANCELLED, self._attendance.reason)
+            return
+        reading = self._call is not None and self._pausing is None
+        if self._content.ran_out(now, stream.visible, runs=reading):
+            self._end(EndingKind.STALLED, "The upstream sent nothing of the answer for too long.")
+            return
+        self._timer = self._loop.call_at(min(stops_at, now + self._period), self._look)
+
+    def withdraw(self) -> bool:
+        """It never began, and whoever asked is told so otherwise: the stream is to be dropped.
+
+        False: that was done before, for another who asked.
+        """
+        if self.stream.source is not self:
+            return False
+        self.stream.source = None
+        self._timer.cancel()
+        self.facts.ended_at = self._loop.time()
+        if self._asking is not None:
+            self._asking.cancel()
+        return True
 
     # --- ending ---------------------------------------------------------------------------
 
     def stop(self, kind: EndingKind, reason: str) -> None:
         """End the stream now and close the upstream's connection, whatever it was doing."""
-        if self._stream.source is self:
+        if self.stream.source is self:
             self._end(kind, reason)
 
-    def _check_attendance(self) -> None:
-        if self._stream.source is not self:
-            return
-        now = self._loop.time()
-        limits = self._limits
-        at = unwatched_at(
-            blocked_since(self._stream.cursors),
-            self._stream.left_at,
-            keep=limits.keep,
-            stall=limits.stall,
-        )
-        if at <= now:
-            self._end(EndingKind.CANCELLED, f"Nobody watched for {limits.keep:g} seconds.")
-            return
-        wait = limits.keep if math.isinf(at) else at - now
-        self._timer = self._loop.call_later(wait, self._check_attendance)
-
     def _end(self, kind: EndingKind, reason: str) -> None:
-        if self._malformed and kind is EndingKind.COMPLETED:
-            kind = EndingKind.FAILED
-            reason = f"The upstream sent malformed chunks: {self._malformed}."
         self._timer.cancel()
-        self._stream.end(kind, reason)
+        self.stream.end(kind, reason)
+        self._let_go(whole=kind is EndingKind.COMPLETED)
+        facts = self.facts
+        facts.ended_at = self._loop.time()
+        facts.events = self.stream.visible
+        facts.viewers = self.stream.viewers + self._beginning.waiting
+        # Who waits while the server goes away is told so by status: it has seen nothing yet.
+        if kind is not EndingKind.INTERRUPTED:
+            self._beginning.begin()
+        self._listener.ended(self)
+
+    def _let_go(self, *, whole: bool) -> None:
         if self._asking is not None:
             self._asking.cancel()
+        if self._beginning.refusal is not None:
+            self._beginning.refusal.cancel()
         if self._call is None:
             return
-        if kind is EndingKind.COMPLETED:
+        if whole:
             self._timer = self._loop.call_later(_DRAIN, self._call.cancel)
         else:
             self._call.cancel()
 
 
-_ENDINGS: Final = {
-    BodyEnd.COMPLETE: (EndingKind.CUT, "The upstream's answer ended without [DONE]."),
-    BodyEnd.CUT: (EndingKind.CUT, "The upstream's connection broke."),
-    BodyEnd.SILENT: (EndingKind.STALLED, "The upstream sent nothing for too long."),
-    BodyEnd.OVERTIME: (EndingKind.STALLED, "The upstream took longer than an answer may."),
-}
-
-
-async def refuse_unless_stream(call: Call, redact: Callable[[bytes], bytes]) -> None:
-    """Return if ``call`` answers with an event stream that can be relayed.
-
-    Raises UpstreamRefused (any status but 200) or UpstreamBroken (not an event stream, or
-    compressed although we asked for none), having read what the upstream says of it.
-    """
-    if call.status != 200:
-        try:
-            body = redact(await call.read(REFUSAL_LIMIT))
-        except TailraceError:
-            body = b""
-        said = error_message(body) if body else "nothing"
-        raise UpstreamRefused(f"The upstream answered {call.status}: {said}")
-    fields = dict(call.headers)
-    media_type = redact(fields.get(b"content-type", b"")).split(b";")[0].strip().lower()
-    if media_type != b"text/event-stream":
-        raise UpstreamBroken(
-            "The upstream answered with "
-            f"{media_type.decode('latin-1')[:80] or 'no content type'} instead of an event "
-            "stream; check that its URL is the API's base URL."
-        )
-    _refuse_compressed(call, redact)
-
-
-def _refuse_compressed(call: Call, redact: Callable[[bytes], bytes]) -> None:
-    """Raises UpstreamBroken where the upstream compressed a body that was asked for as it is."""
-    encoding = redact(dict(call.headers).get(b"content-encoding", b"identity")).strip().lower()
-    if encoding not in (b"", b"identity"):
-        raise UpstreamBroken(
-            f"The upstream compressed its stream ({encoding.decode('latin-1')[:40]}), "
-            "although it was asked not to."
-        )
-
-
-def _error_event(code: str, message: str) -> bytes:
-    return json.dumps({"error": {"code": code, "message": message}}).encode()
-
-
-def _malformed_event(raw: bytes) -> bytes:
-    # Enough to see what came; the rest would be kept for nobody.
-    excerpt = raw[:200].decode("utf-8", "replace")
-    message = "The upstream sent a chunk that is not a JSON object."
-    error = {"code": "malformed_chunk", "message": message, "excerpt": excerpt}
-    return json.dumps({"error": error}).encode()
+_LastWords: TypeAlias = tuple[list[tuple[str, bytes]], EndingKind, str]
+"""Of an answer that failed before its first event: what would be shown of it."""

@@ -7,13 +7,16 @@ Order inside a batch needs no record. Deletes go first: whatever else the batch 
 deleted stream was dropped when the delete came, a name can be made again at once, and on a full
 disk they free the room that the rest is about to take. A stream both made and deleted within
 one batch leaves no trace. One that stays for its forks keeps its changes and is marked last.
+
+Further names are the exception: who takes one is decided before the deletes, because a stream
+that takes a name and is deleted at once has taken it nonetheless.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from tailrace.model import Ending, Event, Producer, StreamInfo
 from tailrace.stores.journal import Record
@@ -21,6 +24,10 @@ from tailrace.stores.journal import Record
 # CPython 3.11's price of an Event beside its data: tuple 88, two integers 64, bytes object 33 and
 # a list's slot 8, rounded up. Bounds on memory must count it: a token's data may be one byte.
 EVENT_OVERHEAD: Final = 200
+
+
+# Within ``Batch`` that name is a field's.
+_Bytes: TypeAlias = bytes
 
 
 class Close(NamedTuple):
@@ -52,6 +59,8 @@ class Batch:
     """The last change in it; all up to this one are durable once it is committed."""
     bytes: int = 0
     """What its events take in memory, for the bounds on it."""
+    beside: int = 0
+    """What its further names and notes take."""
     records: list[Record] = field(default_factory=list)
     creates: dict[str, tuple[int, StreamInfo]] = field(default_factory=dict)
     closes: dict[str, Close] = field(default_factory=dict)
@@ -67,6 +76,11 @@ class Batch:
     trims: dict[str, int] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     """Generations that were deleted and stay for their forks."""
+    aliases: dict[str, list[str]] = field(default_factory=dict)
+    """By further name, the generations that take it, in order. The last one of which there is a
+    stream has it: of a closed stream only the file can say. Empty: it was made and deleted here."""
+    notes: dict[str, _Bytes] = field(default_factory=dict)
+    """By generation."""
 
     row: int = 0
     """The journal row it becomes. Its presence tells that the batch was committed."""
@@ -78,11 +92,29 @@ class Batch:
         """Forget a stream; ``stream`` is its key if it has events that may be in the batch."""
         if stream is not None:
             self.dropped.add(stream)
-        for changes in (self.closes, self.renewals, self.trims):
+        for changes in (self.closes, self.renewals, self.trims, self.notes):
             changes.pop(generation, None)
         self.hidden.discard(generation)
         if self.creates.pop(generation, None) is None:
             self.deletes.add(generation)
+            return
+        for takers in self.aliases.values():
+            takers[:] = ["" if taker == generation else taker for taker in takers]
+
+    def hide(self, generation: str) -> None:
+        """A stream was deleted and stays for its forks, which need no note of it."""
+        self.hidden.add(generation)
+        self.notes.pop(generation, None)
+
+    def alias(self, generation: str, name: str) -> None:
+        """Give a stream a further name, if there is such a stream."""
+        self.aliases.setdefault(name, []).append(generation)
+        self.beside += EVENT_OVERHEAD + len(name)
+
+    def note(self, generation: str, data: _Bytes) -> None:
+        """Replace what is noted of a stream, if there is such a stream."""
+        self.notes[generation] = data
+        self.beside += EVENT_OVERHEAD + len(data)
 
     def trim_stream(self, generation: str, seq: int) -> None:
         """Keep none of its events up to ``seq``, nor up to an earlier trim's place."""
@@ -103,6 +135,9 @@ class Batch:
         self.moves = []
         self.records += later.records
         self.dropped |= later.dropped
+        # Before the deletes: nobody takes a name after having been deleted.
+        for name, takers in later.aliases.items():
+            self.aliases.setdefault(name, []).extend(takers)
         for generation in later.deletes:
             self.delete(generation, None)
         self.creates |= later.creates
@@ -112,9 +147,14 @@ class Batch:
         self.renewals |= later.renewals
         for generation, seq in later.trims.items():
             self.trim_stream(generation, seq)
-        self.hidden |= later.hidden
+        self.notes |= later.notes
+        for generation in later.hidden:
+            self.hide(generation)
         self._drop()
         self.bytes = sum(weight(events) for _, events in self.records)
+        self.beside = sum(EVENT_OVERHEAD + len(data) for data in self.notes.values())
+        for name, takers in self.aliases.items():
+            self.beside += (EVENT_OVERHEAD + len(name)) * len(takers)
 
     def _drop(self) -> None:
         if not self.dropped:

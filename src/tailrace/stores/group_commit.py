@@ -94,8 +94,10 @@ class GroupCommit:
 
     @property
     def uncommitted(self) -> int:
-        """Bytes of events that are not durable yet."""
-        return self.pending.bytes + (self.in_flight.bytes if self.in_flight else 0)
+        """Bytes of events, notes and further names that are not durable yet."""
+        pending, flying = self.pending, self.in_flight
+        size = pending.bytes + pending.beside
+        return size if flying is None else size + flying.bytes + flying.beside
 
     def is_deleted(self, generation: str) -> bool:
         """Whether the stream was deleted, and the file may not say so yet."""
@@ -112,6 +114,15 @@ class GroupCommit:
     def uncommitted_batches(self) -> list[Batch]:
         """What the file may not have yet, oldest first."""
         return [self.pending] if self.in_flight is None else [self.in_flight, self.pending]
+
+    def taker(self, name: str) -> str | None:
+        """The generation that was the last to take a further name, of which the file may not say
+        so yet. None: none did; empty: one that is gone.
+        """
+        for batch in reversed(self.uncommitted_batches()):
+            if takers := batch.aliases.get(name):
+                return takers[-1]
+        return None
 
     def arm(self) -> None:
         """Something was put into ``pending`` while nothing was under way."""

@@ -16,13 +16,16 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from tailrace.contracts import (
+    Alias,
     Append,
     Change,
     Create,
     Delete,
     Listing,
+    Note,
     Renew,
     StoreHealth,
+    Trim,
     Writers,
 )
 from tailrace.errors import NotFound, StoreFull, StreamIsClosed
@@ -37,6 +40,8 @@ DEFAULT_LIMIT: Final = 256 * 1024 * 1024
 STREAM_OVERHEAD: Final = 1500
 # The same of a producer: its tuple, its id, a dict entry.
 PRODUCER_OVERHEAD: Final = 400
+# The same of a further name: its text, an entry in two tables.
+ALIAS_OVERHEAD: Final = 400
 
 _seq = attrgetter("seq")
 _HEALTHY: Final = StoreHealth(uncommitted=0, congested=False)
@@ -45,7 +50,16 @@ _FULL: Final = StoreHealth(uncommitted=0, congested=True, failure=_FULL_TEXT, fu
 
 
 class _Stream:
-    __slots__ = ("_info", "deleted", "ending", "events", "producers", "size", "writer_seq")
+    __slots__ = (
+        "_info",
+        "aliases",
+        "deleted",
+        "ending",
+        "events",
+        "producers",
+        "size",
+        "writer_seq",
+    )
 
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
@@ -55,6 +69,7 @@ class _Stream:
         self.ending: Ending | None = info.ending
         self.producers: dict[str, Producer] = {}
         self.writer_seq = ""
+        self.aliases: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -86,15 +101,20 @@ class _Stream:
         del self.events[:kept]
         return dropped
 
+    def note(self, data: bytes) -> None:
+        """Replace what is noted of it."""
+        self._info = replace(self._info, note=data)
+
     def hide(self) -> None:
-        """It is deleted, and stays for its forks."""
-        self._info = replace(self._info, deleted=True)
+        """It is deleted, and stays for its forks, which need no note of it."""
+        self._info = replace(self._info, deleted=True, note=b"")
         self.deleted = True
 
     @property
     def weight(self) -> int:
         producers = PRODUCER_OVERHEAD * len(self.producers)
-        return STREAM_OVERHEAD + weight(self.events) + producers
+        aliases = ALIAS_OVERHEAD * len(self.aliases)
+        return STREAM_OVERHEAD + weight(self.events) + producers + aliases + len(self._info.note)
 
 
 # Tests make stores of it that are slow or fail.
@@ -113,6 +133,7 @@ class MemoryStore:
         """The last change that was within the limit, or was made good by deletes since."""
         self._streams: dict[str, _Stream] = {}
         self._names: dict[str, str] = {}
+        self._aliases: dict[str, _Stream] = {}
         self._order: list[str] = []
         """All generations, ascending: a listing's order, without sorting for each."""
         self._forks = Forks()
@@ -136,14 +157,33 @@ class MemoryStore:
         elif isinstance(change, Delete):
             self._delete(change.generation)
         elif (stream := self._streams.get(change.generation)) is not None:
-            if isinstance(change, Renew):
-                stream.renew(change.deadline)
-            else:
-                self._used -= weight(stream.trim(change.seq))
+            self._adjust(stream, change)
         self._number += 1
         if self._used <= self._limit:
             self._accepted = self._number
         return self._number
+
+    def _adjust(self, stream: _Stream, change: Renew | Trim | Alias | Note) -> None:
+        if isinstance(change, Renew):
+            stream.renew(change.deadline)
+        elif isinstance(change, Trim):
+            self._used -= weight(stream.trim(change.seq))
+        elif stream.deleted:
+            return
+        elif isinstance(change, Note):
+            self._used += len(change.data) - len(stream.info.note)
+            stream.note(change.data)
+        else:
+            self._forget_alias(change.name)
+            stream.aliases.add(change.name)
+            self._aliases[change.name] = stream
+            self._used += ALIAS_OVERHEAD
+
+    def _forget_alias(self, name: str) -> None:
+        stream = self._aliases.pop(name, None)
+        if stream is not None:
+            stream.aliases.discard(name)
+            self._used -= ALIAS_OVERHEAD
 
     def _create(self, change: Create) -> None:
         info = change.info
@@ -151,7 +191,7 @@ class MemoryStore:
         self._names[info.name] = info.generation
         insort(self._order, info.generation)
         self._forks.add(info.generation, info.ancestry)
-        self._used += STREAM_OVERHEAD
+        self._used += STREAM_OVERHEAD + len(info.note)
         self._append(Append(info.generation, change.events, change.ending))
 
     def _append(self, change: Append) -> None:
@@ -176,12 +216,16 @@ class MemoryStore:
             stream.writer_seq = change.writer_seq
 
     def _delete(self, generation: str) -> None:
-        if generation not in self._streams:
+        stream = self._streams.get(generation)
+        if stream is None:
             return
+        for name in list(stream.aliases):
+            self._forget_alias(name)
         for gone in self._forks.delete(generation):
             self._erase(gone)
         if self._forks.is_deleted(generation):
-            self._streams[generation].hide()
+            self._used -= len(stream.info.note)
+            stream.hide()
 
     def _erase(self, generation: str) -> None:
         stream = self._streams.pop(generation)
@@ -203,7 +247,8 @@ class MemoryStore:
     async def find(self, name: str) -> StreamInfo | None:
         """The stream of that name; see ``Store.find``."""
         generation = self._names.get(name)
-        return None if generation is None else self._streams[generation].info
+        stream = self._aliases.get(name) if generation is None else self._streams[generation]
+        return None if stream is None else stream.info
 
     async def writers(self, generation: str) -> Writers:
         """What it remembers of those who append; see ``Store.writers``."""

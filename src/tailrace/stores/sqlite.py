@@ -21,23 +21,23 @@ listing began, so none is counted twice and none is missed.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import filelock
 
 from tailrace.contracts import (
+    Alias,
     Append,
     Change,
     Create,
     Delete,
     Listing,
+    Note,
     Renew,
     StoreHealth,
     Trim,
@@ -48,6 +48,7 @@ from tailrace.model import Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
 from tailrace.stores.group_commit import GroupCommit, Pace
+from tailrace.stores.sqlite_listing import first_due, is_due, longest_closed, newest
 from tailrace.stores.sqlite_reader import Query, Reader
 from tailrace.stores.sqlite_recovery import Recovered
 from tailrace.stores.sqlite_schema import primary_code
@@ -60,7 +61,6 @@ LOCK_FILE: Final = "tailrace.lock"
 # the event loop for the interpreter.
 _READERS: Final = 4
 
-_generation = attrgetter("generation")
 # Made for every token, so without the Python function that makes a named tuple.
 _make_health: Final[Callable[[tuple[int, bool, str, bool]], StoreHealth]] = partial(
     tuple.__new__, StoreHealth
@@ -227,22 +227,35 @@ class SqliteStore:
             self._commit.pending.delete(gone, None if tail is None else tail.stream)
             self._commit.erase_soon()
         if self._forks.is_deleted(generation):
-            self._commit.pending.hidden.add(generation)
+            self._commit.pending.hide(generation)
+            # Its further names and its note go now.
+            self._commit.erase_soon()
             tail = self._tails.get(generation)
             if tail is not None:
                 tail.hide()
 
-    def _adjust(self, change: Renew | Trim) -> None:
-        pending, generation = self._commit.pending, change.generation
+    def _adjust(self, change: Renew | Trim | Alias | Note) -> None:
+        generation = change.generation
         tail = self._tails.get(generation)
-        if isinstance(change, Renew):
-            pending.renewals[generation] = change.deadline
+        if isinstance(change, (Alias, Note)):
+            if not self._forks.is_deleted(generation) and not self._commit.is_deleted(generation):
+                self._describe(change, tail)
+        elif isinstance(change, Renew):
+            self._commit.pending.renewals[generation] = change.deadline
             if tail is not None:
                 tail.renew(change.deadline)
+        else:
+            self._commit.pending.trim_stream(generation, change.seq)
+            if tail is not None:
+                tail.trim(change.seq)
+
+    def _describe(self, change: Alias | Note, tail: Tail | None) -> None:
+        if isinstance(change, Alias):
+            self._commit.pending.alias(change.generation, change.name)
             return
-        pending.trim_stream(generation, change.seq)
+        self._commit.pending.note(change.generation, change.data)
         if tail is not None:
-            tail.trim(change.seq)
+            tail.note(change.data)
 
     async def committed(self, number: int) -> None:
         """Wait until a change is durable; see ``Store.committed``."""
@@ -287,18 +300,38 @@ class SqliteStore:
             done.exception()  # whoever asked has heard of it, unless it was cancelled
 
     async def find(self, name: str) -> StreamInfo | None:
-        """The stream of that name; see ``Store.find``."""
-        tail = self._tails.named(name)
-        if tail is not None:
-            return tail.info
-        gone = self._commit.deleted()
-        uncommitted = Uncommitted(self._commit.uncommitted_batches())
-        found = await self._loop.run_in_executor(self._reader_threads, self._reader.find, name)
-        for info in found:
-            generation = info.generation
-            if generation not in gone and not self._commit.is_deleted(generation):
-                return uncommitted.applied(info)
-        return None
+        """The stream of that name; see ``Store.find``.
+
+        A further name that was taken a moment ago by a stream which is not in memory waits for
+        its commit, because only the file can say whether there is such a stream. Raises
+        StoreFull or StoreUnavailable where that fails.
+        """
+        while True:
+            tail = self._tails.named(name)
+            if tail is not None:
+                return tail.info
+            taker = self._commit.taker(name)
+            if taker and self._tails.get(taker) is None:
+                await self._commit.committed(self._number)
+                continue
+            gone = self._commit.deleted()
+            uncommitted = Uncommitted(self._commit.uncommitted_batches())
+            found = await self._loop.run_in_executor(self._reader_threads, self._reader.find, name)
+            for info in found.own:
+                if info.generation not in gone and not self._commit.is_deleted(info.generation):
+                    return uncommitted.applied(info)
+            further = found.further
+            if taker is None and further is not None and further.generation not in gone:
+                taker = further.generation
+            if not taker or self._commit.is_deleted(taker):
+                return None
+            tail = self._tails.get(taker)
+            if tail is not None:
+                return None if tail.deleted else tail.info
+            if further is not None and further.generation == taker and further.ending is not None:
+                info = uncommitted.applied(further)
+                return None if info.deleted else info
+            # It has left memory since, so the file knows more by now than when it was read.
 
     async def writers(self, generation: str) -> Writers:
         """What it remembers of those who append; see ``Store.writers``."""
@@ -329,11 +362,11 @@ class SqliteStore:
         tails = [t for t in self._tails if not t.deleted and t.name.startswith(prefix)]
         total_size = sum(tail.size for tail in tails)
         closed = [tail for tail in tails if tail.ending is not None]
-        listed, choose = tails, _newest
+        listed, choose = tails, newest
         if due is not None:
-            listed, choose = [tail for tail in tails if _is_due(tail.deadline, due)], _first_due
+            listed, choose = [tail for tail in tails if is_due(tail.deadline, due)], first_due
         elif oldest_closed:
-            listed, choose = closed, _longest_closed
+            listed, choose = closed, longest_closed
         if before:
             listed = [tail for tail in listed if tail.generation < before]
         infos = [tail.info for tail in choose(listed, limit)]
@@ -349,34 +382,6 @@ class SqliteStore:
             page.total_streams + len(tails),
             page.total_size + total_size,
         )
-
-
-_Listed = TypeVar("_Listed", Tail, StreamInfo)
-
-
-def _newest(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
-    return heapq.nlargest(limit, streams, key=_generation)
-
-
-def _longest_closed(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
-    return heapq.nsmallest(limit, streams, key=_closed_since)
-
-
-def _first_due(streams: Iterable[_Listed], limit: int) -> list[_Listed]:
-    return heapq.nsmallest(limit, streams, key=_deadline)
-
-
-def _deadline(stream: Tail | StreamInfo) -> tuple[int, str]:
-    return stream.deadline or 0, stream.generation
-
-
-def _is_due(deadline: int | None, now: int) -> bool:
-    return deadline is not None and deadline <= now
-
-
-def _closed_since(stream: Tail | StreamInfo) -> tuple[int, str]:
-    time = stream.ending.time if stream.ending is not None else 0
-    return time, stream.generation
 
 
 def _cannot_open(path: Path, error: Exception) -> StartupError:

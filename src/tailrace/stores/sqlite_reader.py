@@ -23,7 +23,7 @@ from tailrace.stores.segments import extract, take
 SELECT_STREAM: Final = (
     "SELECT id, name, generation, content_type, created, source, last_seq, size, ending,"
     " reason, ending_seq, ending_time, trimmed, ttl, expires_at, deadline, ancestry,"
-    " forked_from, sub_offset, deleted FROM streams "
+    " forked_from, sub_offset, deleted, note FROM streams "
 )
 """What ``info_from_row`` reads; a condition follows."""
 # WAL readers wait only while a log is being recovered or truncated.
@@ -32,8 +32,18 @@ _SELECT_TOTALS: Final = "SELECT count(*), ifnull(sum(size), 0) FROM streams "
 _SELECT_SIZE: Final = "SELECT size FROM streams "
 # Which rows a listing is made of: closed streams of a prefix. ``_listed`` gives the values.
 _LISTED: Final = "WHERE closed_in <= ? AND name >= ? AND name < ? AND NOT deleted"
+_HAS_ALIAS: Final = "WHERE id = (SELECT stream FROM aliases WHERE name = ?)"
 # The greatest code point: no name that continues a prefix sorts after it.
 _LAST: Final = "\U0010ffff"
+
+
+class Named(NamedTuple):
+    """The streams that a name may mean."""
+
+    own: list[StreamInfo]
+    """Whose own it is: none, one, or two while a deletion is not committed."""
+    further: StreamInfo | None
+    """Whose further name it is."""
 
 
 class Page(NamedTuple):
@@ -66,7 +76,7 @@ def info_from_row(row: Sequence[Any]) -> StreamInfo:
     if row[8] is not None:
         ending = Ending(EndingKind(row[8]), row[9], row[10], row[11])
     _, name, generation, content_type, created, source, last_seq, size = row[:8]
-    trimmed, ttl, expires_at, deadline, ancestry, forked_from, sub_offset, deleted = row[12:]
+    trimmed, ttl, expires_at, deadline, ancestry, forked_from, sub_offset, deleted, note = row[12:]
     return StreamInfo(
         name,
         generation,
@@ -84,6 +94,7 @@ def info_from_row(row: Sequence[Any]) -> StreamInfo:
         forked_from,
         sub_offset,
         bool(deleted),
+        note,
     )
 
 
@@ -133,11 +144,13 @@ class Reader:
             )
             return Writers(found[1], tuple(Producer(i, e, s, bool(c)) for i, e, s, c in rows))
 
-    def find(self, name: str) -> list[StreamInfo]:
-        """The streams of that name: none, one, or two while a deletion is not committed."""
+    def find(self, name: str) -> Named:
+        """The streams of that name, and the one that has it as a further one."""
         with self._snapshot() as connection:
-            rows = connection.execute(SELECT_STREAM + "WHERE name = ?", (name,))
-            return [info_from_row(row) for row in rows]
+            own = connection.execute(SELECT_STREAM + "WHERE name = ?", (name,)).fetchall()
+            further = connection.execute(SELECT_STREAM + _HAS_ALIAS, (name,)).fetchone()
+            found = None if further is None else info_from_row(further)
+            return Named([info_from_row(row) for row in own], found)
 
     def list(self, query: Query) -> Page:
         """Closed streams of a prefix, and what they amount to."""

@@ -1,5 +1,6 @@
 """The SQLite store's schema, and what is checked before a file is taken for a store.
 
+`aliases`    the further names of streams, deleted ones excepted
 `producers`  how far each idempotent producer has come, in step with the journal
 `journal`    one row per commit: the events of that commit, in the order in which they arrived
 `segments`   the events of one stream laid together; see ``segments``, and ``journal`` for what
@@ -101,6 +102,17 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     (
         "ALTER TABLE journal ADD COLUMN plain INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE segments ADD COLUMN plain INTEGER NOT NULL DEFAULT 0",
+    ),
+    (
+        "ALTER TABLE streams ADD COLUMN note BLOB NOT NULL DEFAULT x''",
+        """
+        CREATE TABLE aliases (
+            name   TEXT PRIMARY KEY,
+            stream INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+        # Finds what goes with a stream.
+        "CREATE INDEX aliases_by_stream ON aliases (stream)",
     ),
 )
 

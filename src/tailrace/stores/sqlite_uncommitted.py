@@ -24,20 +24,24 @@ class Uncommitted:
         self.hidden: set[str] = set()
         """Generations that were deleted and stay for their forks."""
         self._trims: dict[str, int] = {}
+        self._notes: dict[str, bytes] = {}
         for batch in batches:
             self.renewals |= batch.renewals
             self.hidden |= batch.hidden
+            self._notes |= batch.notes
             for generation, seq in batch.trims.items():
                 self._trims[generation] = max(seq, self._trims.get(generation, 0))
 
     def applied(self, info: StreamInfo) -> StreamInfo:
         """The stream as it is by now."""
         generation = info.generation
+        deleted = info.deleted or generation in self.hidden
         return replace(
             info,
             deadline=self.renewals.get(generation, info.deadline),
             trimmed=max(info.trimmed, self._trims.get(generation, 0)),
-            deleted=info.deleted or generation in self.hidden,
+            deleted=deleted,
+            note=b"" if deleted else self._notes.get(generation, info.note),
         )
 
 

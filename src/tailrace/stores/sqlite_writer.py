@@ -36,6 +36,7 @@ from tailrace.stores.batch import Batch, Move
 from tailrace.stores.journal import seal, unseal
 from tailrace.stores.scrub import pages_in_log, scrub
 from tailrace.stores.segments import cut
+from tailrace.stores.sqlite_names import decide_takers, forget_names, give_names
 from tailrace.stores.sqlite_recovery import Recovered, Recovery
 
 Durability: TypeAlias = Literal["full", "process"]
@@ -248,12 +249,13 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
     """Make the batch's changes; return how many bytes of events were written."""
+    takers = decide_takers(connection, batch)
     for generation in batch.deletes:
         _delete(connection, generation)
     connection.executemany(
         "INSERT INTO streams (id, generation, name, content_type, source, created, last_seq,"
-        " size, ttl, expires_at, deadline, ancestry, forked_from, sub_offset)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " size, ttl, expires_at, deadline, ancestry, forked_from, sub_offset, note)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_row_of(stream, info) for stream, info in batch.creates.values()],
     )
     connection.executemany(
@@ -274,6 +276,7 @@ def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
         ],
     )
     _remember(connection, batch)
+    give_names(connection, takers)
     size = sum([_move(connection, move) for move in batch.moves])
     for generation, seq in batch.trims.items():
         _trim(connection, generation, seq)
@@ -301,6 +304,7 @@ def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
         " ".join(map(str, info.ancestry)),
         info.forked_from,
         info.sub_offset,
+        info.note,
     )
 
 
@@ -319,9 +323,11 @@ def _remember(connection: sqlite3.Connection, batch: Batch) -> None:
         [(deadline, generation) for generation, deadline in batch.renewals.items()],
     )
     connection.executemany(
-        "UPDATE streams SET deleted = 1 WHERE generation = ?",
-        [(generation,) for generation in batch.hidden],
+        "UPDATE streams SET note = ? WHERE generation = ?",
+        [(note, generation) for generation, note in batch.notes.items()],
     )
+    for generation in batch.hidden:
+        _hide(connection, generation)
 
 
 def _trim(connection: sqlite3.Connection, generation: str, seq: int) -> None:
@@ -336,14 +342,25 @@ def _trim(connection: sqlite3.Connection, generation: str, seq: int) -> None:
     )
 
 
+def _hide(connection: sqlite3.Connection, generation: str) -> None:
+    """Mark as deleted one that stays for its forks; what those do not need goes."""
+    for found in _key(connection, generation):
+        forget_names(connection, found)
+        connection.execute("UPDATE streams SET deleted = 1, note = x'' WHERE id = ?", (found,))
+
+
 def _delete(connection: sqlite3.Connection, generation: str) -> None:
-    row = connection.execute("SELECT id FROM streams WHERE generation = ?", (generation,))
-    found = row.fetchone()
-    if found is None:
-        return
-    connection.execute("DELETE FROM segments WHERE stream = ?", found)
-    connection.execute("DELETE FROM producers WHERE stream = ?", found)
-    connection.execute("DELETE FROM streams WHERE id = ?", found)
+    for found in _key(connection, generation):
+        forget_names(connection, found)
+        connection.execute("DELETE FROM segments WHERE stream = ?", (found,))
+        connection.execute("DELETE FROM producers WHERE stream = ?", (found,))
+        connection.execute("DELETE FROM streams WHERE id = ?", (found,))
+
+
+def _key(connection: sqlite3.Connection, generation: str) -> list[int]:
+    """The key of the stream, if it is there."""
+    rows = connection.execute("SELECT id FROM streams WHERE generation = ?", (generation,))
+    return [key for (key,) in rows]
 
 
 def _move(connection: sqlite3.Connection, move: Move) -> int:

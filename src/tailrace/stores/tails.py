@@ -93,9 +93,13 @@ class Tail:
         """Give no events up to ``seq`` any more."""
         self._info = replace(self._info, trimmed=max(seq, self._info.trimmed))
 
+    def note(self, data: bytes) -> None:
+        """Replace what is noted of it."""
+        self._info = replace(self._info, note=data)
+
     def hide(self) -> None:
-        """It is deleted, and stays for its forks."""
-        self._info = replace(self._info, deleted=True)
+        """It is deleted, and stays for its forks, which need no note of it."""
+        self._info = replace(self._info, deleted=True, note=b"")
 
     def begin(self, seq: int) -> int:
         """``seq``, or the place before the first event that the stream itself still has."""

@@ -57,7 +57,7 @@ def role_chunk(
 def usage_chunk(completion_tokens: int, *, model: str = MODEL) -> bytes:
     """The event that ends an answer of which usage was asked: no choices, only counts."""
     frame = _frame("chat.completion.chunk", model)
-    return event({**frame, "choices": [], "usage": _usage(completion_tokens)})
+    return event({**frame, "choices": [], "usage": usage(completion_tokens)})
 
 
 def chat_chunks(
@@ -98,7 +98,7 @@ def completion(texts: Sequence[str], *, choices: int = 1, model: str = MODEL) ->
                 {"index": index, "message": message, "finish_reason": "stop"}
                 for index in range(choices)
             ],
-            "usage": _usage(len(texts) * choices),
+            "usage": usage(len(texts) * choices),
         }
     )
 
@@ -122,7 +122,8 @@ def _frame(kind: str, model: str) -> dict[str, object]:
     return {"id": ANSWER_ID, "object": kind, "created": CREATED, "model": model}
 
 
-def _usage(completion_tokens: int) -> dict[str, int]:
+def usage(completion_tokens: int) -> dict[str, int]:
+    """What OpenAI's older APIs count."""
     return {
         "prompt_tokens": _PROMPT_TOKENS,
         "completion_tokens": completion_tokens,

@@ -13,6 +13,17 @@ from typing import Any
 _MARKER = re.compile(r"\bscript:([\w.-]+)")
 
 
+# Where requests of the four APIs have what is to be answered.
+_MESSAGES = ("messages", "input", "prompt")
+
+
+def _said(messages: object) -> str:
+    """The text of the last message, or of one that is text or parts by itself."""
+    last = messages[-1] if isinstance(messages, list) and messages else messages
+    content = last.get("content", last.get("text")) if isinstance(last, dict) else last
+    return _said(content) if content and isinstance(content, list) else str(content or "")
+
+
 class Bell:
     """Wakes those who wait for something to become true."""
 
@@ -120,10 +131,12 @@ class Exchange:
 
     @property
     def marker(self) -> str:
-        """The NAME of the first ``script:NAME`` in the model or in the last message, or ''."""
+        """The NAME of the first ``script:NAME`` in the model or in the last message, or ''.
+
+        A text completion's prompt and a Response's input are messages, too.
+        """
         asked = self.asked
-        messages = asked.get("messages") or [{}]
-        for text in (asked.get("model"), messages[-1].get("content")):
+        for text in (asked.get("model"), *map(_said, map(asked.get, _MESSAGES))):
             if isinstance(text, str) and (match := _MARKER.search(text)):
                 return match[1]
         return ""

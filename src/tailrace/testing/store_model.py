@@ -14,11 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tailrace.contracts import (
+    Alias,
     Append,
     Change,
     Create,
     Delete,
     Listing,
+    Note,
     Renew,
     Store,
     Trim,
@@ -131,15 +133,19 @@ class Step:
     """One thing to do. ``stream`` picks among those made so far, whatever became of them."""
 
     verb: str
-    """A change: create, fork, append, close, sign, delete, renew or trim; a question: read, find,
-    writers, list, oldest or due; or commit, yield, reopen."""
+    """A change: create, fork, append, close, sign, delete, renew, trim, alias or note; a question:
+    read, find, writers, list, oldest or due; or commit, yield, reopen."""
     stream: int = 0
     sizes: Sequence[int] = ()
     after: int = 0
     limit: int = 1
 
 
-CHANGES = frozenset({"create", "fork", "append", "close", "sign", "delete", "renew", "trim"})
+# Changes that may come when the stream is gone, or deleted already.
+_ADJUSTMENTS = frozenset({"delete", "renew", "trim", "alias", "note"})
+CHANGES = _ADJUSTMENTS | {"create", "fork", "append", "close", "sign"}
+# Further names; some are the own ones of other streams.
+_ALIASES = ("a", "b", "n0/0", "n1/1", "f1", "f2")
 # Deadlines of the model's streams lie here and up to 20 later, as far as ``Step.after`` goes.
 _SOON = 1000
 
@@ -156,6 +162,8 @@ class Model:
         self.events: dict[str, list[Event]] = {}
         self.writer_seqs: dict[str, str] = {}
         self.producers: dict[tuple[str, str], Producer] = {}
+        self.aliases: dict[str, str] = {}
+        """The generations that have further names."""
 
     def change(self, step: Step) -> Change | None:
         """The change that a step makes, already applied here; None where it makes none."""
@@ -165,7 +173,7 @@ class Model:
             return None
         generation = self.made[step.stream % len(self.made)]
         info = self.infos.get(generation)
-        if step.verb in {"delete", "renew", "trim"}:
+        if step.verb in _ADJUSTMENTS:
             return self._adjust(generation, info, step)
         if info is None or info.deleted:
             return None
@@ -183,22 +191,33 @@ class Model:
             if info is not None:
                 self.infos[generation] = replace(info, deadline=_SOON + step.after)
             return Renew(generation, _SOON + step.after)
+        if step.verb in {"alias", "note"}:
+            return self._describe(generation, info, step)
         seq = step.after if info is None else min(step.after, info.last_seq)
         if info is not None:
             self.infos[generation] = replace(info, trimmed=max(info.trimmed, seq))
         return Trim(generation, seq)
 
+    def _describe(self, generation: str, info: StreamInfo | None, step: Step) -> Change:
+        name, data = _ALIASES[step.after % len(_ALIASES)], b"%d" % step.limit
+        if info is not None and not info.deleted:
+            if step.verb == "alias":
+                self.aliases[name] = generation
+            else:
+                self.infos[generation] = replace(info, note=data)
+        return Alias(generation, name) if step.verb == "alias" else Note(generation, data)
+
     def _create(self, name: str, step: Step) -> Create | None:
-        if self.named(name) is not None:
+        if self._own(name) is not None:
             return None
         create = self.maker.create(name, "relay")
         info = create.info
         if step.after % 2:
-            info = replace(info, ttl=step.limit, deadline=_SOON + step.after)
+            info = replace(info, ttl=step.limit, deadline=_SOON + step.after, note=b"born")
         return self._begin(Create(info), step)
 
     def _fork(self, name: str, source: StreamInfo, step: Step) -> Create | None:
-        if self.named(name) is not None:
+        if self._own(name) is not None:
             return None
         create = self.maker.fork(name, source, min(step.after, source.last_seq))
         return self._begin(Create(replace(create.info, sub_offset=step.limit)), step)
@@ -229,7 +248,9 @@ class Model:
         return append._replace(producer=producer, writer_seq=seq)
 
     def _delete(self, info: StreamInfo) -> None:
-        self.infos[info.generation] = replace(info, deleted=True)
+        self.infos[info.generation] = replace(info, deleted=True, note=b"")
+        kept = [(name, g) for name, g in self.aliases.items() if g != info.generation]
+        self.aliases = dict(kept)
         while erasable := [i for i in self.infos.values() if i.deleted and not self._needed(i)]:
             for gone in erasable:
                 del self.infos[gone.generation]
@@ -243,6 +264,9 @@ class Model:
 
     def named(self, name: str) -> StreamInfo | None:
         """What the store's ``find`` has to say."""
+        return self._own(name) or self.infos.get(self.aliases.get(name, ""))
+
+    def _own(self, name: str) -> StreamInfo | None:
         return next((info for info in self.infos.values() if info.name == name), None)
 
     def writers(self, generation: str) -> tuple[str, set[Producer]]:
@@ -309,6 +333,8 @@ async def compare(
         for generation in model.made:
             await _ask_for_events(store, model, generation, 0, 1000)
             await _ask_for_writers(store, model, generation)
+        for name in _ALIASES:
+            assert await store.find(name) == model.named(name)
         assert await store.list("") == model.list("", 100, oldest=False)
     finally:
         await store.close()
@@ -327,7 +353,8 @@ async def _ask(store: Store, model: Model, step: Step) -> None:
         expected = model.due(prefix, limit, now)
         assert await store.list(prefix, limit=limit, due=now) == expected
     elif step.verb == "find":
-        for name in (f"n{step.stream % 3}/{step.stream}", f"f{step.limit % 8}"):
+        alias = _ALIASES[step.after % len(_ALIASES)]
+        for name in (f"n{step.stream % 3}/{step.stream}", f"f{step.limit % 8}", alias):
             assert await store.find(name) == model.named(name)
     elif model.made:
         generation = model.made[step.stream % len(model.made)]

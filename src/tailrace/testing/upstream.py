@@ -6,7 +6,7 @@
         up.gate("token").admit()
 
 It listens on a free loopback port. What a POST gets is, the first that applies: the script that
-the request names (``script:NAME`` as its model or in its last message, NAME a key of
+the request names (``script:NAME`` as its model or in its last message or prompt, NAME a key of
 ``up.scripts``); the next one of the queue that ``up.script()`` fills; the default, a short
 friendly answer, streamed or not as it was asked for. ``GET …/models`` lists ``models``.
 
@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
+from tailrace.testing.apis import api_at
 from tailrace.testing.chunks import MODEL, chat_chunks, completion, error_body, model_list
 from tailrace.testing.connection import Connection
 from tailrace.testing.exchange import Bell, Exchange, Gate
@@ -35,15 +36,19 @@ HELLO: Final = ("Hello", ", ", "world", "! ", "I am ", "a scripted ", "upstream"
 
 
 def answer(*texts: str) -> Reply:
-    """A well-behaved answer that says ``texts``, a chunk each.
+    """A well-behaved answer that says ``texts``, a chunk each, in the API that is asked.
 
-    It honours ``stream``, ``n`` and ``stream_options.include_usage`` of the request and gives
-    its model back.
+    It honours ``stream`` of the request, in a chat ``n`` and ``stream_options.include_usage``,
+    too, and gives its model back.
     """
 
     def make(exchange: Exchange) -> Script:
-        asked = exchange.asked
+        api, asked = api_at(exchange.target), exchange.asked
         model, choices = asked.get("model", MODEL), asked.get("n") or 1
+        if api.name != "chat":
+            whole = api.whole(texts, model)
+            streamed = exchange.streaming
+            return stream(*api.answer(texts, model).events) if streamed else respond(200, whole)
         if not exchange.streaming:
             return respond(200, completion(texts, choices=choices, model=model))
         usage = bool((asked.get("stream_options") or {}).get("include_usage"))

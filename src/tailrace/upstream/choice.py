@@ -50,9 +50,9 @@ def choose_upstream(
     """
     if url:
         return _configured(parse_base_url(url), key_variable, environ)
-    unused = _key(KEY_VARIABLE, environ) is not None
+    unused = key_from(KEY_VARIABLE, environ) is not None
     warning = f"{KEY_VARIABLE} is not used: no upstream URL is set." if unused else ""
-    openai_key = _key(OPENAI_KEY_VARIABLE, environ)
+    openai_key = key_from(OPENAI_KEY_VARIABLE, environ)
     if openai_key is not None:
         return UpstreamChoice("openai", OPENAI_BASE_URL, openai_key, warning)
     if local_available:
@@ -74,24 +74,25 @@ def _is_openai(url: BaseUrl) -> bool:
 
 
 def _configured(url: BaseUrl, variable: str, environ: Mapping[str, str]) -> UpstreamChoice:
-    key = _key(KEY_VARIABLE, environ)
+    key = key_from(KEY_VARIABLE, environ)
     if key is None and variable:
-        key = _key(variable, environ)
+        key = key_from(variable, environ)
         if key is None:
             raise ConfigError(f"The config names {variable} for the upstream's key; it is not set.")
     if key is None and _is_openai(url):
-        key = _key(OPENAI_KEY_VARIABLE, environ)
+        key = key_from(OPENAI_KEY_VARIABLE, environ)
     if key is not None and url.scheme == "http" and not url.is_loopback:
-        return UpstreamChoice("configured", str(url), key, _readable_key(url))
+        return UpstreamChoice("configured", str(url), key, readable_key(url))
     return UpstreamChoice("configured", str(url), key)
 
 
-def _key(variable: str, environ: Mapping[str, str]) -> str | None:
+def key_from(variable: str, environ: Mapping[str, str]) -> str | None:
     """A key as people paste it: with white space around it, or empty for none."""
     return environ.get(variable, "").strip() or None
 
 
-def _readable_key(url: BaseUrl) -> str:
+def readable_key(url: BaseUrl) -> str:
+    """The warning that goes with a key over plain http."""
     return (
         f"The key goes to {url.peer} over plain http: "
         "everyone on the way can read it; use https if the upstream has it."

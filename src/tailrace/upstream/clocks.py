@@ -18,9 +18,10 @@ class Clocks:
     connect: float = 10.0
     """Name lookup, TCP, a proxy's tunnel and TLS: three lost SYN packets fit (1 + 2 + 4 s)."""
     first_byte: float = 600.0
-    """Request written to response head: a reasoning model may think before it sends one."""
+    """Request written whole to response head: a reasoning model may think before it sends one."""
     silence: float = 300.0
-    """Between two pieces of the body, while we read: a model may send the head, then think."""
+    """Between two pieces of the body, while we read: a model may send the head, then think.
+    While a body is uploaded: until the upstream takes more of it."""
     total: float = 3600.0
     """The whole exchange: longer than any answer that somebody still waits for."""
 
@@ -31,7 +32,7 @@ class Clocks:
 
     @asynccontextmanager
     async def limit(
-        self, clock: Literal["connect", "first_byte"], ends_at: float, peer: str
+        self, clock: Literal["connect", "first_byte", "total"], ends_at: float, peer: str
     ) -> AsyncIterator[None]:
         """Run the block until this clock runs out, or the total one at ``ends_at`` (loop time).
 

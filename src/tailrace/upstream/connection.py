@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol, cast
 
 # Minutes of thought look like a dead connection to the address translators on the way, which
@@ -13,6 +14,9 @@ from typing import Final, Protocol, cast
 _KEEPALIVE_SECONDS: Final = 60
 # Linux and Windows, then macOS.
 _KEEPALIVE_OPTION: Final = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
+
+# Bytes of an answer that came right before a reset: those of a head and a few lines.
+_LAST_WORDS: Final = 64 * 1024
 
 
 class Carried(Protocol):
@@ -38,6 +42,8 @@ class Connection(asyncio.Protocol):
         """Done once the transport has let go of the socket."""
         self._on_lost = on_lost
         self._carried: Carried | None = None
+        self._full = False
+        self._room: asyncio.Future[None] | None = None  # what drain() waits for
 
     @property
     def usable(self) -> bool:
@@ -49,13 +55,24 @@ class Connection(asyncio.Protocol):
         self._carried = carried
         self.transport.write(message)
 
+    def write(self, data: bytes) -> None:
+        """Send more of the request; nothing where the connection is about to be lost."""
+        if not self.transport.is_closing():  # uvloop raises on a closing transport
+            self.transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the transport has room, or is gone. One may wait at a time."""
+        if self._full:
+            self._room = self.loop.create_future()
+            await self._room
+
     def put_down(self) -> None:
         """The exchange is over; from now on nothing may come."""
         self._carried = None
         self.resume()
 
     def pause(self) -> None:
-        if not self.transport.is_closing():  # uvloop raises on a closing transport
+        if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume(self) -> None:
@@ -91,11 +108,40 @@ class Connection(asyncio.Protocol):
         self._tell_lost(clean=self._peer_ended())
         self.transport.abort()
 
-    def connection_lost(self, _error: Exception | None) -> None:
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and self._carried is not None:
+            self._hear_last_words(self._carried)
         self._tell_lost(clean=False)
+        self.resume_writing()
         if not self.gone.done():
             self.gone.set_result(None)
         self._on_lost(self)
+
+    def _hear_last_words(self, carried: Carried) -> None:
+        """Read what the peer said before it reset the connection.
+
+        A server that refuses a body answers and closes, and what it did not read makes that a
+        reset (RFC 9112 §9.6). If our next write meets it first, the event loop gives the socket
+        up with the answer in it. Under TLS its bytes are not ours to read.
+        """
+        if self.transport.get_extra_info("ssl_object") is not None:
+            return
+        raw = self.transport.get_extra_info("socket")
+        data = b""
+        with suppress(OSError), socket.fromfd(raw.fileno(), raw.family, raw.type) as same:
+            same.setblocking(False)
+            data = same.recv(_LAST_WORDS)
+        if data:
+            carried.received(data)
 
     def _peer_ended(self) -> bool:
         """Whether the end of the connection was said by the peer, and not by anyone on the way.

@@ -12,12 +12,17 @@ byte and then the end, once.
 The connection is let go as soon as the outcome is known, before the receiver hears of it: a
 receiver that cancels when it sees the answer's last event therefore leaves the connection to
 the next exchange where the body's end came in the same read, and closes it where it did not.
+
+A request's body that is not in memory is sent by a task beside all this. It ends with the outcome,
+and already with the head of a response that is an error: whoever refuses a body need not get the
+rest of it (RFC 9112 §9.5). A connection on which a body stayed unfinished is not used again (§9.6).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from tailrace.contracts import BodyEnd, Headers, Receiver
 from tailrace.errors import UpstreamBroken, UpstreamUnreachable
@@ -51,6 +56,9 @@ class Exchange:
         self._receiver: Receiver | None = None
         self._held = b""
         self._outcome: BodyEnd | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._unsent = False
+        """Some of the request's body was not sent, yet or for good."""
         self._paused = True
         self._handing_over = False
         self._over = False
@@ -66,6 +74,20 @@ class Exchange:
         UpstreamBroken where what came is not the head of one.
         """
         self._connection.carry(self, message)
+        await self._head_came
+
+    async def upload(self, head: bytes, sending: Coroutine[Any, Any, None]) -> None:
+        """Send the request's head and have ``sending`` send its body, at most once, instead of
+        ``ask``. Returns once it did, or does not need to; then ``answered`` is to be awaited.
+        """
+        self._connection.carry(self, head)
+        self._unsent = True
+        self._sending = self._loop.create_task(sending)
+        self._sending.add_done_callback(self._sent)
+        await asyncio.wait((self._sending, self._head_came), return_when=asyncio.FIRST_COMPLETED)
+
+    async def answered(self) -> None:
+        """Wait for the response's head. Raises as ``ask``, or what ended the upload."""
         await self._head_came
 
     # --- Call ---
@@ -150,6 +172,8 @@ class Exchange:
             self._heard_at = self._loop.time()
             self._hand_over()
         elif parser.head is not None and not self._head_came.done():
+            if parser.head.status >= 400:
+                self._stop_sending()
             self._head_came.set_result(None)
             if self._outcome is None:
                 self._connection.pause()
@@ -167,6 +191,25 @@ class Exchange:
 
     # --- inside ---
 
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        """The upload is over. What broke it breaks the exchange, wherever that is."""
+        if sending.cancelled():
+            return
+        self._sending = None
+        self._heard_at = self._loop.time()
+        error = sending.exception()
+        if error is None:
+            self._unsent = False
+            return
+        if not self._head_came.done():
+            self._head_came.set_exception(error)
+        self._stop(BodyEnd.CUT)
+
+    def _stop_sending(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.cancel()
+
     def _break_off(self, error: Exception) -> None:
         """The response ends here: an error where there is no head yet, else a cut body."""
         if self._parser.head is None and not self._head_came.done():
@@ -178,10 +221,11 @@ class Exchange:
         if self._outcome is not None:
             return
         self._outcome = outcome
+        self._stop_sending()
         self._total_timer.cancel()
         if self._silence_timer is not None:
             self._silence_timer.cancel()
-        if outcome is BodyEnd.COMPLETE and self._parser.reusable:
+        if outcome is BodyEnd.COMPLETE and self._parser.reusable and not self._unsent:
             self._connection.put_down()
             self._release(self._connection)
         else:
@@ -216,6 +260,8 @@ class Exchange:
         self._silence_timer = None
         if self._paused:
             return  # resume() begins anew
+        if self._sending is not None:  # whoever still listens need not speak
+            self._heard_at = self._loop.time()
         due = self._heard_at + self._clocks.silence
         if due <= self._loop.time():
             self._stop(BodyEnd.SILENT)

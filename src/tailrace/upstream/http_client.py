@@ -8,7 +8,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
-from tailrace.contracts import Call, UpstreamRequest
+from tailrace.config.upstreams import Auth
+from tailrace.contracts import Call, Upload, UpstreamRequest
 from tailrace.errors import ConfigError, UpstreamUnreachable
 from tailrace.upstream.base_url import parse_base_url
 from tailrace.upstream.clocks import Clocks
@@ -18,6 +19,7 @@ from tailrace.upstream.exchange import Exchange
 from tailrace.upstream.pool import Pool
 from tailrace.upstream.proxy import choose_proxy
 from tailrace.upstream.request_head import RequestEncoder
+from tailrace.upstream.upload import send_upload
 
 REDACTED: Final = b"[redacted]"
 _KEY: Final = re.compile(r"[!-~]+")
@@ -26,9 +28,10 @@ _KEY: Final = re.compile(r"[!-~]+")
 class HttpUpstream:
     """``contracts.Upstream`` over HTTP/1.1, plain or TLS.
 
-    ``base_url`` is what SDKs take (``http://127.0.0.1:11434/v1``); ``environ`` is where the
-    proxy variables are looked up, none by default; ``tls`` is used for ``https`` only, by
-    default ``tls_context()``. Redirects are not followed and bodies are not decompressed.
+    ``base_url`` is what SDKs take (``http://127.0.0.1:11434/v1``); ``auth`` is how the key is
+    shown; ``environ`` is where the proxy variables are looked up, none by default; ``tls`` is
+    used for ``https`` only, by default ``tls_context()``. Redirects are not followed and bodies
+    are not decompressed.
 
     Raises ConfigError where the URL, the key or the proxy variable that applies is malformed.
     """
@@ -38,6 +41,7 @@ class HttpUpstream:
         base_url: str,
         *,
         api_key: str | None = None,
+        auth: Auth = "bearer",
         clocks: Clocks | None = None,
         tls: ssl.SSLContext | None = None,
         environ: Mapping[str, str] | None = None,
@@ -51,7 +55,7 @@ class HttpUpstream:
         self._url = url
         self._key = None if api_key is None else api_key.encode("ascii")
         self._clocks = clocks or Clocks()
-        self._encoder = RequestEncoder(url, self._key, proxy)
+        self._encoder = RequestEncoder(url, self._key, proxy, auth)
         self._dialer = Dialer(url, proxy, tls if url.scheme == "https" else None)
         self._pool = Pool()
         self._connections: set[Connection] = set()
@@ -60,10 +64,6 @@ class HttpUpstream:
     @property
     def base_url(self) -> str:
         return str(self._url)
-
-    @property
-    def has_key(self) -> bool:
-        return self._key is not None
 
     def redact(self, data: bytes) -> bytes:
         """``data`` with ``[redacted]`` wherever the key stands."""
@@ -75,6 +75,8 @@ class HttpUpstream:
         """
         message = self._encoder.encode(request)
         ends_at = asyncio.get_running_loop().time() + self._clocks.total
+        if not isinstance(request.body, bytes):
+            return await self._upload(message, request.body, ends_at)
         pooled = self._pool.take()
         if pooled is not None:
             try:
@@ -101,6 +103,22 @@ class HttpUpstream:
         try:
             async with clocks.limit("first_byte", ends_at, peer):
                 await exchange.ask(message)
+        except BaseException:
+            exchange.cancel()
+            raise
+        return exchange
+
+    async def _upload(self, head: bytes, upload: Upload, ends_at: float) -> Exchange:
+        """On a fresh connection: what was read of an upload cannot be sent a second time."""
+        connection = await self._connect(ends_at)
+        peer, clocks = self._url.peer, self._clocks
+        exchange = Exchange(connection, peer, clocks, ends_at, self._pool.put)
+        sending = send_upload(connection, upload, clocks.silence, peer)
+        try:
+            async with clocks.limit("total", ends_at, peer):
+                await exchange.upload(head, sending)
+            async with clocks.limit("first_byte", ends_at, peer):
+                await exchange.answered()
         except BaseException:
             exchange.cancel()
             raise

@@ -21,10 +21,9 @@ class DefaultModel:
 
     def __init__(self, upstream: Upstream, configured: str = "") -> None:
         self._upstream = upstream
+        self._configured = configured
         self._name = configured
         self._asking = asyncio.Lock()
-        if not configured and is_openai(upstream.base_url):
-            self._name = OPENAI_DEFAULT
 
     async def name(self) -> str:
         """The model's name. The upstream is asked once; only a success is remembered.
@@ -33,8 +32,16 @@ class DefaultModel:
         """
         if not self._name:
             async with self._asking:
-                self._name = self._name or await self._first_listed()
+                self._name = self._name or await self._found()
         return self._name
+
+    def forget(self) -> None:
+        """Ask anew: the upstream may be another one."""
+        self._name = self._configured
+
+    async def _found(self) -> str:
+        url = self._upstream.base_url
+        return OPENAI_DEFAULT if url and is_openai(url) else await self._first_listed()
 
     async def _first_listed(self) -> str:
         request = UpstreamRequest("GET", "/models", [(b"accept", b"application/json")])

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from tailrace.config.upstreams import Auth
 from tailrace.contracts import Headers, UpstreamRequest
 from tailrace.errors import BadRequest
 from tailrace.upstream.base_url import BaseUrl
@@ -38,6 +39,14 @@ _OURS: Final = frozenset(
         b"upgrade",
     }
 )
+# How a key of ours is shown. Whatever of these the client sent is not for an upstream whose key
+# we have: one of its own would be spent there, or contradict ours.
+_AUTH: Final[dict[Auth, bytes]] = {
+    "bearer": b"authorization: Bearer ",
+    "x-api-key": b"x-api-key: ",
+    "api-key": b"api-key: ",
+}
+_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +56,10 @@ class RequestEncoder:
     url: BaseUrl
     api_key: bytes | None = field(default=None, repr=False)
     proxy: Proxy | None = None
+    auth: Auth = "bearer"
 
     def encode(self, request: UpstreamRequest) -> bytes:
-        """The whole request, head and body.
+        """The whole request, head and body; of one with an upload the head.
 
         Raises BadRequest where a field or the path would break the head's grammar, and
         ValueError for HEAD and CONNECT, whose responses are framed unlike all others.
@@ -60,12 +70,15 @@ class RequestEncoder:
         lines += self._fields(request.headers)
         lines.append(b"accept-encoding: identity")
         if self.api_key is not None:
-            lines.append(b"authorization: Bearer " + self.api_key)
+            lines.append(_AUTH[self.auth] + self.api_key)
         if self._speaks_to_proxy and self.proxy is not None and self.proxy.authorization:
             lines.append(b"proxy-authorization: " + self.proxy.authorization)
-        if request.body or request.method != "GET":
-            lines.append(b"content-length: %d" % len(request.body))
-        return b"\r\n".join([*lines, b"", request.body])
+        body = request.body
+        if not isinstance(body, bytes):
+            return b"\r\n".join([*lines, _framing(body.length), b"", b""])
+        if body or request.method != "GET":
+            lines.append(_framing(len(body)))
+        return b"\r\n".join([*lines, b"", body])
 
     @property
     def _speaks_to_proxy(self) -> bool:
@@ -85,12 +98,17 @@ class RequestEncoder:
         lines = []
         for name, value in headers:
             lowered = name.lower()
-            if lowered in _OURS or (lowered == b"authorization" and self.api_key is not None):
+            if lowered in _OURS or (lowered in _CREDENTIALS and self.api_key is not None):
                 continue
             if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise BadRequest("A header field holds characters that HTTP forbids.")
             lines.append(lowered + b": " + value)
         return lines
+
+
+def _framing(length: int | None) -> bytes:
+    """How the body is delimited (RFC 9112 §6.3)."""
+    return b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length
 
 
 def encode_connect(url: BaseUrl, proxy: Proxy) -> bytes:

@@ -1,35 +1,24 @@
-"""A chat answer as the model's own API streams it, for official SDKs.
+"""A chat, or a text completion, as the model's own API streams it, for official SDKs.
 
 Nothing here may be new to them: no ids, no types of ours, no ``[DONE]`` that the upstream did
 not send. openai-python raises JSONDecodeError on a block without data once it has seen an id,
 and on a lone ``retry`` or ``event``; so a heartbeat is a comment line without the blank line,
-and a farewell is an error, which every SDK surfaces. A stream that merely stops, none does.
+and a farewell is an error, which every SDK surfaces. A stream that merely stops, none does. An
+error of the upstream's, which need not be one that SDKs understand, is followed by ours; they
+raise at the first (docs/adr/0004).
 """
 
 # ruff: noqa: ARG002 - a contract's methods are given what some views need and others don't.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Final
 
 from tailrace.contracts import Closing
 from tailrace.model import DATA, Ending, EndingKind, Event
+from tailrace.views.words import FAREWELL, words_for
 from tailrace.wire.sse import encode_comment, encode_data
-
-# For endings that came without a reason of their own.
-_MESSAGES: Final[Mapping[EndingKind, str]] = MappingProxyType(
-    {
-        EndingKind.CANCELLED: "The answer was stopped.",
-        EndingKind.FAILED: "The answer failed.",
-        EndingKind.CUT: "The upstream's connection ended in the middle of the answer.",
-        EndingKind.STALLED: "The upstream fell silent in the middle of the answer.",
-        EndingKind.INTERRUPTED: "The server stopped in the middle of the answer.",
-        EndingKind.EXPIRED: "The answer is no longer kept.",
-    }
-)
-_FAREWELL: Final = "The server is going away before the answer ended; it may be read on later."
 
 
 class OpenaiView:
@@ -51,11 +40,11 @@ class OpenaiView:
         """``[DONE]`` for a whole answer, else an error. Either way nothing is left to come."""
         if ending.whole:
             return Closing(_block(b"[DONE]"), whole=True)
-        return Closing(_error(ending.kind, ending.reason or _MESSAGES[ending.kind]), whole=True)
+        return Closing(_error(ending.kind, words_for(ending)), whole=True)
 
     def farewell(self, retry: int) -> Closing:
         """An error, for SDKs do not reconnect and would take the end for the answer's."""
-        return Closing(_error(EndingKind.INTERRUPTED, _FAREWELL), whole=False)
+        return Closing(_error(EndingKind.INTERRUPTED, FAREWELL), whole=False)
 
 
 def _block(data: bytes) -> bytes:

@@ -8,12 +8,12 @@ from typing import Final
 
 from tailrace.contracts import Closing
 from tailrace.model import DATA, Ending, Event
-from tailrace.wire.chat import DeltaText
-from tailrace.wire.media_type import essence, is_json
+from tailrace.wire.apis import api_of
+from tailrace.wire.media_type import essence
 
 
 class TextView:
-    """Chunks of a chat answer as their text; events of any other stream as they are.
+    """Chunks of a model's answer as their text; events of any other stream as they are.
 
     Since nothing can be said in words, every ending but ``completed`` is told by a body that
     HTTP calls incomplete.
@@ -25,9 +25,8 @@ class TextView:
 
     def __init__(self, content_type: str) -> None:
         self.media_type: Final = _media_type(content_type)
-        self._text: Final[Callable[[bytes], bytes]] = (
-            DeltaText() if is_json(content_type) else bytes
-        )
+        api = api_of(content_type)
+        self._text: Final[Callable[[bytes], bytes]] = bytes if api is None else api.text_reader()
 
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
         return 1 if fewest else len(events)

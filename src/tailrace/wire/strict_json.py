@@ -96,3 +96,20 @@ def _scan_deep(text: str) -> Value:
     if depth:
         raise NotJson
     return _scan("".join([*pieces.pop(), text[start:]]))
+
+
+def is_deeper(text: str, levels: int) -> bool:
+    """Whether ``text``, if it is JSON, nests more deeply than that."""
+    if text.count("[") + text.count("{") <= levels:
+        return False
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        depth += 1 if match[0] in ("[", "{") else -1 if match[0] in ("]", "}") else 0
+        if depth > levels:
+            return True
+    return False
+
+
+def members(value: Value) -> dict[str, Value]:
+    """The members of an object, the last of those with one name; none of any other value."""
+    return dict(value) if isinstance(value, tuple) else {}

@@ -1,17 +1,9 @@
-"""The seams: Store, View, Sink, Source, and the Upstream that a relaying source is given.
-
-Everything that has more than one implementation is described here and nowhere else; whoever
-writes another one needs this page and the test kit in ``tailrace.testing``.
-
-Threads: every method is called on the event loop's thread and must not block it. What takes
-time is a coroutine; what is a plain function returns at once.
-"""
+"""The seams of a stream: Store, View, Sink, Source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -92,7 +84,31 @@ class Trim:
     seq: int
 
 
-Change: TypeAlias = Create | Append | Delete | Renew | Trim
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Give a stream a further name, by which ``find`` has it, too.
+
+    A further name belongs to one stream: it is taken from the one that had it before, and goes
+    with its stream. It is in no listing, and a stream's own name goes before it. Nothing where
+    there is no such stream.
+    """
+
+    generation: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Replace what is noted of a stream (``StreamInfo.note``), whether it has ended or not.
+
+    Nothing where there is no such stream.
+    """
+
+    generation: str
+    data: bytes
+
+
+Change: TypeAlias = Create | Append | Delete | Renew | Trim | Alias | Note
 
 
 class Writers(NamedTuple):
@@ -170,7 +186,7 @@ class Store(Protocol):
         ...
 
     async def find(self, name: str) -> StreamInfo | None:
-        """The stream of that name, be it ``deleted``."""
+        """The stream of that name, be it ``deleted``; else the one whose further name it is."""
         ...
 
     async def writers(self, generation: str) -> Writers:
@@ -312,110 +328,6 @@ class Source(Protocol):
         """Stop producing at once, release what it holds, and end the stream so."""
         ...
 
-
-# --- Upstream: a model API --------------------------------------------------------------------
-
-
-class BodyEnd(StrEnum):
-    """How the body of an upstream's response ended."""
-
-    COMPLETE = "complete"
-    CUT = "cut"
-    """The connection broke, or its framing did."""
-    SILENT = "silent"
-    """No byte for longer than the clock for silence allows."""
-    OVERTIME = "overtime"
-    """The clock for the whole exchange ran out."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
-    """What to ask. ``path`` is relative to the upstream's base URL and begins with ``/``.
-
-    ``headers`` are end-to-end fields only; Host, Content-Length, Connection, Accept-Encoding
-    and the upstream's own Authorization are the client's affair.
-    """
-
-    method: str
-    path: str
-    headers: Headers
-    body: bytes = b""
-
-
-class Receiver(Protocol):
-    """Takes a response's body, by plain calls from the connection's ``data_received``."""
-
-    def data(self, chunk: bytes) -> None:
-        """The next bytes of the body. Must not raise."""
-        ...
-
-    def end(self, how: BodyEnd) -> None:
-        """No more will come. Called exactly once, unless the call was cancelled."""
-        ...
-
-
-class Call(Protocol):
-    """An exchange of which the response's head has come."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def headers(self) -> Headers:
-        """The response's fields, as they came."""
-        ...
-
-    def stream(self, receiver: Receiver) -> None:
-        """Begin handing over the body. Until then the connection is not read."""
-        ...
-
-    async def read(self, limit: int) -> bytes:
-        """The whole body instead, or its first ``limit`` bytes.
-
-        Raises UpstreamBroken where it is cut, UpstreamTimeout where a clock ran out.
-        """
-        ...
-
-    def pause(self) -> None:
-        """Stop reading from the connection. Silence is not counted meanwhile."""
-        ...
-
-    def resume(self) -> None: ...
-
-    def cancel(self) -> None:
-        """Close the connection at once, unless the response was already read whole.
-
-        The receiver hears nothing more. May be called any number of times.
-        """
-        ...
-
-
-class Upstream(Protocol):
-    """One model API: a base URL, a key, a pool of connections."""
-
-    @property
-    def base_url(self) -> str:
-        """For people to read; holds no credentials."""
-        ...
-
-    @property
-    def has_key(self) -> bool:
-        """Whether requests carry a key of ours instead of the client's."""
-        ...
-
-    def redact(self, data: bytes) -> bytes:
-        """``data`` without the key, should an upstream echo it."""
-        ...
-
-    async def ask(self, request: UpstreamRequest) -> Call:
-        """Send, and wait for the response's head, whatever its status.
-
-        Cancelling this coroutine closes the connection at once. Raises UpstreamUnreachable,
-        UpstreamTimeout or UpstreamBroken, and BadRequest for a path or a header that would
-        become something else on the wire.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Close every connection."""
+    def unwatched(self) -> None:
+        """The last reader has left. Must not end the stream before it returns."""
         ...

@@ -1,0 +1,73 @@
+"""``POST /v1/responses``, with ``background`` whether or not the upstream knows such a thing.
+
+In the background an answer is a stream like any other, which nobody's leaving ends: the client
+gets the Response as soon as the upstream has begun it, and asks for it again by its id.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tailrace.errors import UpstreamRefused
+from tailrace.log.attendance import Disconnect, Policy
+from tailrace.server.answers import Waiting, content_location, note_of
+from tailrace.server.exchange import Exchange
+from tailrace.server.idempotency import Found
+from tailrace.server.kept_answers import assembled
+from tailrace.server.model_api import (
+    answer_by_stream,
+    begin,
+    beginning,
+    hand_on,
+    hand_through,
+    request_for,
+)
+from tailrace.server.requests import ModelRequest, peek_model_request, read_body
+from tailrace.server.services import Services
+from tailrace.wire.apis import RESPONSES
+from tailrace.wire.json_edit import set_member, without_member
+
+
+async def create_response(exchange: Exchange, services: Services) -> None:
+    """POST /v1/responses."""
+    body = await read_body(exchange.receive, services.max_body, exchange.headers)
+    asked = peek_model_request(body)
+    if not (asked.stream or asked.background):
+        await hand_on(exchange, services, request_for(exchange, RESPONSES, body, asked))
+        return
+    services.catalogue.refuse_if_unwell()
+    found = await _begin(exchange, services, body, asked)
+    if asked.stream:
+        await answer_by_stream(exchange, services, RESPONSES, found)
+    else:
+        await _answer_by_id(exchange, services, found)
+
+
+async def _begin(exchange: Exchange, services: Services, body: bytes, asked: ModelRequest) -> Found:
+    if not asked.background:
+        return await begin(exchange, services, RESPONSES, body, asked)
+    sent = without_member(set_member(body, "stream", b"true"), "background")
+    policy = Policy(Disconnect.DETACH)
+    found = await begin(exchange, services, RESPONSES, body, asked, sent=sent, policy=policy)
+    if not found.replayed:
+        note = {**note_of(found.stream), "background": True}
+        found.stream.note(json.dumps(note).encode())
+    return found
+
+
+async def _answer_by_id(exchange: Exchange, services: Services, found: Found) -> None:
+    """The Response as it begins. Raises UpstreamRefused where it never did."""
+    stream = found.stream
+    with Waiting(found.relay):
+        refusal = await beginning(exchange, services, found.relay, patience=None)
+        if refusal is not None:
+            await hand_through(exchange, services, refusal)
+            return
+        await exchange.unless_gone(stream.changed(0))
+        answer = await assembled(RESPONSES, stream)
+        if "id" not in answer:
+            raise UpstreamRefused(stream.ending.reason if stream.ending else "It did not begin.")
+    fields = [(b"content-type", b"application/json"), content_location(stream)]
+    if found.replayed:
+        fields.append((b"idempotency-replayed", b"true"))
+    await exchange.respond(200, fields, json.dumps(answer).encode())
