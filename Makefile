@@ -23,6 +23,9 @@ WORKERS ?= 2
 # Where a test of the compiled package has it; PYTHONPATH goes before the checkout.
 COMPILED := $(VENV)/compiled
 
+# What page/ is built into, for the server to find and a wheel to ship.
+PAGE := src/tailrace/page/dist/index.html
+
 BENCH := bench/.cache/venv/bin/python
 
 # The local model is installed only where it would be the upstream.
@@ -33,19 +36,22 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
-serve: $(VENV)/stamp-$(NEEDS) ## serve on PORT=8080; UPSTREAM=https://… MODEL=… ARGS=… (default: a small local model)
+serve: $(VENV)/stamp-$(NEEDS) page-if-possible ## serve on PORT=8080; UPSTREAM=https://… MODEL=… ARGS=… (default: a small local model)
 	@exec $(RUN)/tailrace serve --data .tailrace --port '$(PORT)' \
 		$(if $(UPSTREAM),--upstream '$(UPSTREAM)') $(if $(MODEL),--model '$(MODEL)') $(ARGS)
 
 .PHONY: test
-test: $(VENV)/stamp-dev $(VENV)/stamp-local ## run the tests; TESTS=tests/log WORKERS=2
+test: $(VENV)/stamp-dev $(VENV)/stamp-local page-if-possible ## run the tests; TESTS=tests/log WORKERS=2
 	$(RUN)/pytest -n $(WORKERS) $(TESTS)
 
 .PHONY: test-compiled
-test-compiled: $(VENV)/stamp-dev $(VENV)/stamp-local ## the same tests of the compiled package, as a wheel has it (needs a C compiler)
+test-compiled: $(VENV)/stamp-dev $(VENV)/stamp-local page-if-possible ## the same tests of the compiled package, as a wheel has it (needs a C compiler)
 	@rm -rf $(COMPILED)
 	@TAILRACE_COMPILE=require $(PYTHON) -m pip install --quiet --no-deps --target $(COMPILED) .
 	PYTHONPATH=$(COMPILED) TAILRACE_TEST_COMPILED=1 $(RUN)/pytest -n $(WORKERS) $(TESTS)
+
+.PHONY: page
+page: $(PAGE) ## build what / shows to browsers (needs Node.js 20.19 or newer, with npm)
 
 .PHONY: conformance
 conformance: $(VENV)/stamp-dev ## run the Durable Streams protocol's own test suite (needs Node)
@@ -70,6 +76,10 @@ check: $(VENV)/stamp-dev ## format, lint, types and layering: seconds, changes n
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
+.PHONY: check-page
+check-page: page/node_modules/.stamp ## types, lint and unit tests of the page (needs Node.js 20.19 or newer, with npm)
+	cd page && npm run --silent check && npm test --silent
+
 .PHONY: format
 format: $(VENV)/stamp-dev ## format the code and write docs/configuration.md anew
 	$(RUN)/ruff check --fix --exit-zero .
@@ -77,8 +87,8 @@ format: $(VENV)/stamp-dev ## format the code and write docs/configuration.md ane
 	$(PYTHON) -m tailrace.cli.config_page > docs/configuration.md
 
 .PHONY: clean
-clean: ## remove .venv and caches; .tailrace, with its streams, stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+clean: ## remove .venv, caches and the built page; .tailrace, with its streams, stays
+	rm -rf $(VENV) src/tailrace/page page/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up ---------------------------------------------------------------------------------
@@ -121,6 +131,25 @@ $(VENV)/stamp-dev: pyproject.toml $(VENV)/stamp-package
 	@echo "installing the tools for development …"
 	@$(PYTHON) -m pip install --quiet --group dev
 	@touch $@
+
+page/node_modules/.stamp: page/package.json page/package-lock.json
+	@echo "installing what the page is built with into page/node_modules …"
+	@cd page && npm ci --silent --no-audit --no-fund
+	@mkdir -p $(@D) && touch $@
+
+$(PAGE): page/node_modules/.stamp $(shell find page -name node_modules -prune -o -type f -print 2>/dev/null)
+	@echo "building the page …"
+	@cd page && npm run --silent build
+	@touch $@
+
+.PHONY: page-if-possible
+page-if-possible:
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+		$(MAKE) -s $(PAGE) || \
+			echo "make: the page could not be built; the APIs work all the same (again: make page)" >&2; \
+	elif [ ! -e $(PAGE) ]; then \
+		echo "make: no page without Node.js 20.19 and npm, from https://nodejs.org; the APIs work all the same (then: make page)" >&2; \
+	fi
 
 # A Python that was built with optimizations, as distributions build it: one compiled without is a
 # quarter slower. Peers that cannot be installed are named by the bench and left out.

@@ -183,7 +183,7 @@ def test_a_url_without_a_question_is_refused(running: Running, query: str) -> No
 @pytest.mark.parametrize(
     ("target", "allowed"),
     [
-        ("/", {"GET"}),
+        ("/", {"GET", "HEAD"}),
         ("/health", {"GET", "HEAD"}),
         ("/stream", {"GET", "POST"}),
         (COMPLETIONS, {"GET", "POST"}),

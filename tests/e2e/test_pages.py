@@ -13,7 +13,7 @@ import pytest
 
 from tailrace.testing.faults import fault_scripts
 from tailrace.testing.threaded import ThreadedUpstream
-from tests.e2e.harness import WITHIN, Server, serving, wait_for
+from tests.e2e.harness import WITHIN, Server, serving, sse_events, wait_for
 from tests.e2e.raw_upstream import Peer, RawUpstream
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -78,6 +78,17 @@ def test_every_command_of_the_page_on_streams_works(tmp_path: Path) -> None:
     assert outputs[10].strip() == '[{"step":1},{"step":2.0}]'
 
 
+@needs_curl
+def test_every_command_of_the_page_on_the_page_works(tmp_path: Path) -> None:
+    with serving("http://127.0.0.1:9/v1", tmp_path) as server:
+        one, two, followed = run(server, commands("page.md"))
+    assert one.strip() == two.strip() == "201"
+    kinds = [(event.type, event.data) for event in sse_events(followed.encode())]
+    assert [kind for kind, _ in kinds[:3]] == ["stream", "stream", "gone"]
+    assert sorted(data for kind, data in kinds if kind == "message") == ['"a"', "1", "2"]
+    assert [kind for kind, _ in kinds].count("end") == 2
+
+
 FILE = 200_000_000
 
 
@@ -118,13 +129,14 @@ def test_every_command_of_the_page_on_the_relay_works(tmp_path: Path) -> None:
         serving(upstream.base_url, tmp_path) as server,
     ):
         outputs = run(server, commands("relay.md"))
-        assert len(upstream.requests) == 4
-    rest, status, _, _, first, again, broken, note = outputs[2:]
+        assert len(upstream.requests) == 5
+    rest, status, _, _, first, again, _, _, later, broken, note = outputs[2:]
     assert '"response.created"' not in rest
     assert '"response.completed"' in rest
     assert status.strip() == "completed"
     assert "idempotency-replayed: true" in again.lower()
     assert first.strip() in again
+    assert later.strip() == first.strip()
     assert "cut" in broken
     assert "'tokens': {'input'" in note
 

@@ -131,15 +131,27 @@ class Attending(RuleBasedStateMachine):
         self.waiting -= 1
         self.last = self.now
 
+    @precondition(lambda self: self.made)
+    @rule()
+    def be_told_at_once(self) -> None:
+        """A client that does not wait."""
+        assert self.made
+        self.made.made_known()
+        self.known = True
+
     @precondition(lambda self: self.known)
-    @rule(to_view=st.booleans())
-    def come_back(self, to_view: bool) -> None:
+    @rule()
+    def ask_how_it_stands(self) -> None:
         assert self.made
         self.made.seen(self.now)
         self.anybody = True
         self.last = self.now
-        if to_view:
-            self.viewers.append(None)
+
+    @precondition(lambda self: self.known)
+    @rule()
+    def come_to_view(self) -> None:
+        self.viewers.append(None)
+        self.anybody = True
 
     @precondition(lambda self: self.viewers)
     @rule(data=st.data())
@@ -169,7 +181,8 @@ class Attending(RuleBasedStateMachine):
     def nobody_pays_for_what_nobody_attends(self) -> None:
         if self.made is None or self.waiting or None in self.viewers:
             return
-        if self.policy.disconnect is Disconnect.DETACH or not (self.anybody or self.known):
+        keeps = self.known and self.policy.disconnect is Disconnect.KEEP
+        if self.policy.disconnect is Disconnect.DETACH or not (self.anybody or keeps):
             return
         last = max([self.last, *(since + STALL for since in self.viewers if since is not None)])
         assert self.made.stops_at(self.viewers) == last + (self.policy.keep if self.known else 0)

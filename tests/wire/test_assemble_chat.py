@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tailrace.model import EndingKind
@@ -238,7 +238,9 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["index", "delta", "content", "tool_calls", "logprobs", "text", "id"]),
+            st.sampled_from(
+                ["index", "delta", "message", "content", "tool_calls", "logprobs", "text", "id"]
+            ),
             inner,
             max_size=3,
         )
@@ -247,6 +249,8 @@ json_values = st.recursive(
 )
 
 
+# Found by chance: a text that was null before it was one.
+@example([{"choices": [{"text": None}]}, {"choices": [{"text": "a"}]}])
 @given(st.lists(json_values.map(lambda v: {"choices": [v], "id": v}) | json_values, max_size=5))
 def test_whatever_comes_something_is_made_of_it(chunks: list[object]) -> None:
     json.dumps(assemble(*chunks))

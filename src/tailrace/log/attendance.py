@@ -94,6 +94,7 @@ class Attendance:
 
     def left(self, now: float) -> None:
         """A viewer left."""
+        self._attended = True
         self._last = max(self._last, now)
 
     @property
@@ -111,11 +112,12 @@ class Attendance:
         policy = self.policy
         if self._waiting or policy.disconnect is Disconnect.DETACH:
             return math.inf
-        last = self._last
+        last, attended = self._last, self._attended
         for since in blocked:
             if since is None:
                 return math.inf
+            attended = True
             last = max(last, since + self._stall)
         if policy.disconnect is Disconnect.CANCEL or not self.known:
-            return last if self._attended else math.inf
+            return last if attended else math.inf
         return last + policy.keep

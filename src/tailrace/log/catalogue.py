@@ -14,17 +14,7 @@ from dataclasses import replace
 from typing import Final
 from weakref import WeakValueDictionary
 
-from tailrace.contracts import (
-    Append,
-    Create,
-    Delete,
-    Listing,
-    Marker,
-    Sink,
-    Source,
-    Trim,
-    View,
-)
+from tailrace.contracts import Append, Create, Delete, Listing, Marker, Sink, Source, Trim, View
 from tailrace.errors import NotFound, OffsetGone, StreamDeleted, StreamExists, TooMany
 from tailrace.log import forking
 from tailrace.log.cursor import Cursor
@@ -32,15 +22,10 @@ from tailrace.log.expiry import first_deadline
 from tailrace.log.lifecycle import Action, State, after, interrupted
 from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Forking, Making, Records, differs, is_same_fork, made
+from tailrace.log.merging import Merges
 from tailrace.log.retention import Retention
 from tailrace.log.stream import Stream
-from tailrace.model import (
-    RANDOM_BITS,
-    EndingKind,
-    Offset,
-    StreamInfo,
-    mint_generation,
-)
+from tailrace.model import RANDOM_BITS, EndingKind, Offset, StreamInfo, mint_generation
 from tailrace.wire.media_type import is_json
 
 EARLIEST: Final = "-1"
@@ -75,6 +60,8 @@ class Catalogue:
         self._live: WeakValueDictionary[str, Stream] = WeakValueDictionary()
         # Making waits for answers of the store: of one name, one at a time, lest two be made.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.merges: Final = Merges(shared.heartbeats, shared.clock, patience)
+        """Of several streams into one body each."""
         self.retention: Final = Retention(
             shared, lambda info: self._live.get(info.name) or self._admit(info), self._discard
         )
@@ -382,6 +369,7 @@ class Catalogue:
 
     def send_off(self, retry: Callable[[], int]) -> None:
         """Let every reader go; ``retry`` gives each the milliseconds after which to come back."""
+        self.merges.send_off(retry)
         for stream in self.live():
             for cursor in list(stream.cursors):
                 cursor.leave(retry())

@@ -54,7 +54,7 @@ class Cursor:
     """Follows ``stream`` from ``seq`` on, until its end or the sink's."""
 
     __slots__ = (
-        "_clock", "_fetched", "_marked", "_marker", "_on_done", "_patience", "_period",
+        "_clock", "_fetched", "_held", "_marked", "_marker", "_on_done", "_patience", "_period",
         "_plain", "_retiring", "_sink", "_skip", "_view", "_view_name", "_written_at",
         "blocked_since", "condition", "seq", "stream",
     )  # fmt: skip
@@ -88,6 +88,8 @@ class Cursor:
         self._on_done = on_done
         self._marker = marker
         self._retiring = False
+        self._held = False
+        """What is being fetched for it is not to be written before ``writable()``."""
         self._marked: tuple[int, bool, bool] | None = None
         self._plain = marker is None
         """What it is to be given depends on its place and its view alone."""
@@ -228,6 +230,9 @@ class Cursor:
         self._close(self._view.end(self.stream.generation, ending), mark)
 
     def _close(self, closing: Closing, mark: bytes = b"") -> None:
+        if self._skip:  # whatever it is, it would stand within an event
+            self._finish(whole=False)
+            return
         if mark or closing.data:
             self._sink.write(mark + closing.data)
         self._finish(whole=closing.whole)
@@ -241,8 +246,22 @@ class Cursor:
 
     # --- what others call -----------------------------------------------------------------
 
+    def begin(self) -> None:
+        """Set it going, unless its client has left already."""
+        if self.condition is not Condition.DONE:
+            self.stream.attach(self)
+
+    def hold(self) -> None:
+        """Its sink takes nothing from it, though it did not write: wait for ``writable()``."""
+        if self.condition is Condition.IDLE:
+            self.condition = Condition.BLOCKED
+            self.blocked_since = self._clock()
+        elif self.condition is Condition.FETCHING:
+            self._held = True
+
     def writable(self) -> None:
         """The sink has room again."""
+        self._held = False
         if self.condition is not Condition.BLOCKED:
             return
         self.condition = Condition.IDLE
@@ -262,7 +281,9 @@ class Cursor:
         if self.condition is not Condition.FETCHING:
             return
         self.condition = Condition.IDLE
-        if self.pump():
+        if self._held:
+            self.hold()
+        elif self.pump():
             self.stream.again(self)
 
     def unreadable(self, error: TailraceError) -> None:
@@ -271,6 +292,9 @@ class Cursor:
             return
         if isinstance(error, NotFound):
             self.stream.expire()
+            if self._held:
+                self.arrived()  # at that ending
+                return
             self._close(self._view.end(self.stream.generation, self.stream.expired))
             return
         self._finish(whole=False)
@@ -279,12 +303,10 @@ class Cursor:
         """The server goes away: say when to come back, where the view and the sink have room."""
         if self.condition is Condition.DONE:
             return
-        closing = self._view.farewell(retry)
-        within_event = self._skip > 0
-        if self.condition is Condition.BLOCKED or within_event:
+        if self.condition is Condition.BLOCKED:
             self._finish(whole=False)
             return
-        self._close(closing)
+        self._close(self._view.farewell(retry))
 
     def retire(self) -> None:
         """End the body after what was written, for the reader to come back for the rest."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final, final
 
@@ -86,7 +86,7 @@ class Stream:
         return replace(self._base, last_seq=self.visible, size=self._size, ending=self.ending)
 
     @property
-    def cursors(self) -> Iterable[Cursor]:
+    def cursors(self) -> Collection[Cursor]:
         """Those who read it here."""
         return self._cursors.keys()
 

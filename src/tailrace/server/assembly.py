@@ -22,6 +22,7 @@ from tailrace.server.allowance import Allowance
 from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
 from tailrace.server.idempotency import Keys
+from tailrace.server.overview import Overview
 from tailrace.server.services import CHAT, Services, StreamRules
 from tailrace.server.trust import Policy
 from tailrace.sources.order import RelayLimits
@@ -140,6 +141,7 @@ def make_services(
             settings.max_long_polls,
             "As many long-polls wait as may; ask again in a moment, or use live=sse.",
         ),
+        overview=Overview(catalogue),
     )
 
 

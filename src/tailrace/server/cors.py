@@ -14,6 +14,7 @@ EXPOSED: Final = (
     "OpenAI-Organization",
     "OpenAI-Processing-Ms",
     "OpenAI-Version",
+    "Preference-Applied",
     "Producer-Epoch",
     "Producer-Expected-Seq",
     "Producer-Received-Seq",

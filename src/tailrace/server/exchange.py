@@ -56,11 +56,14 @@ class Exchange:
         host = self.header(b"host")
         return path if host is None else b"%b://%b%b" % (self.scheme.encode(), host, path)
 
+    def accepts(self, media_type: bytes) -> bool:
+        """Whether the client asks for that type by name."""
+        accept = self.header(b"accept") or b""
+        return media_type in (part.split(b";")[0].strip().lower() for part in accept.split(b","))
+
     def accepts_events(self) -> bool:
         """Whether the client asks for an event stream by name, as EventSource does."""
-        accept = self.header(b"accept") or b""
-        types = (part.split(b";")[0].strip().lower() for part in accept.split(b","))
-        return b"text/event-stream" in types
+        return self.accepts(b"text/event-stream")
 
     def asks_for_events(self) -> bool:
         """The same, or it names the last event that it had, which only such clients do."""

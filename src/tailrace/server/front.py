@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from tailrace.server import page
 from tailrace.server.exchange import Exchange
 from tailrace.server.services import Services
 
@@ -18,13 +19,18 @@ Tailrace: every stream is an append-only log, a reader is only a place in it.
   GET  /streams?prefix=chat/             the answers that are kept
   GET  /streams/chat/{id}?view=text      one of them, from its start, then live
   PUT, POST, GET, DELETE /streams/{name} streams of your own (Durable Streams)
+  GET  /page/                            the page, for a browser
   GET  /health
 """
 
 
-async def index(exchange: Exchange, services: Services) -> None:  # noqa: ARG001 - a handler
-    """A page for whoever types the address in."""
-    await exchange.respond(200, [(b"content-type", b"text/plain; charset=utf-8")], _INDEX)
+async def index(exchange: Exchange, services: Services) -> None:
+    """The page for whoever types the address into a browser; else what there is, as text."""
+    if exchange.accepts(b"text/html") and page.is_built():
+        await page.page(exchange, services)
+        return
+    fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"vary", b"Accept")]
+    await exchange.respond(200, fields, _INDEX)
 
 
 async def health(exchange: Exchange, services: Services) -> None:

@@ -5,23 +5,31 @@ What streams is relayed and kept, and can be read again; what does not is handed
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Final
 
 from tailrace.contracts import Call, UpstreamRequest
-from tailrace.errors import BadRequest, TailraceError
+from tailrace.errors import BadRequest, StoreError, TailraceError
 from tailrace.log.attendance import Policy, parse_policy
+from tailrace.model import EndingKind, format_offset
+from tailrace.server.addresses import stream_url
 from tailrace.server.answers import Waiting, content_location, make_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_client, to_upstream
 from tailrace.server.idempotency import Found, read_key
 from tailrace.server.passing import pass_refusal, pass_through
-from tailrace.server.requests import ModelRequest, peek_model_request, read_body
+from tailrace.server.requests import (
+    ModelRequest,
+    peek_model_request,
+    prefers_async,
+    read_body,
+)
 from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream
 from tailrace.sources.order import Order
 from tailrace.sources.refusal import media_type, refuse_unless_stream
-from tailrace.sources.relay import Relay
+from tailrace.sources.relay import STORAGE, Relay
 from tailrace.views import make_view
 from tailrace.wire.apis import CHAT, COMPLETIONS, MESSAGES, Api
 from tailrace.wire.continuation import continued_request
@@ -32,6 +40,7 @@ from tailrace.wire.json_edit import set_member
 BYTES_PER_TOKEN: Final = 4
 # The APIs that report usage of a stream only to those who ask for it.
 _USAGE_ON_REQUEST: Final = (CHAT.name, COMPLETIONS.name)
+_REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
 async def create_chat_completion(exchange: Exchange, services: Services) -> None:
@@ -97,6 +106,9 @@ def request_for(exchange: Exchange, api: Api, body: bytes, asked: ModelRequest) 
     """The client's request, as the upstream is to have it."""
     query = f"?{exchange.query.decode('latin-1')}" if exchange.query else ""
     headers = to_upstream(exchange.headers)
+    if asked.stream and prefers_async(headers):
+        # It is we who respond so: an upstream that did, too, would have no stream for us.
+        headers = [field for field in headers if field[0] != b"prefer"]
     return UpstreamRequest("POST", f"{api.path}{query}", headers, body, asked.model)
 
 
@@ -148,7 +160,10 @@ def order_for(
 
 
 async def answer_by_stream(exchange: Exchange, services: Services, api: Api, found: Found) -> None:
-    """An answer's stream in its API's own view, from its start."""
+    """An answer's stream in its API's own view, from its start; or its address, for later."""
+    if prefers_async(exchange.headers):
+        await _answer_at_once(exchange, services, found)
+        return
     with Waiting(found.relay) as waiting:
         patience = services.first_heartbeat
         refusal = await beginning(exchange, services, found.relay, patience)
@@ -160,6 +175,50 @@ async def answer_by_stream(exchange: Exchange, services: Services, api: Api, fou
         await view_stream(
             exchange, services.catalogue, found.stream, view, 0, attached=waiting.over
         )
+
+
+async def _answer_at_once(exchange: Exchange, services: Services, found: Found) -> None:
+    """202 and where the answer will be (RFC 7240, 4.1); what becomes of it its stream says.
+
+    Whoever asks so does not attend by asking: until somebody has come to view it, nobody can
+    have left. Raises StoreError.
+    """
+    stream, relay = found.stream, found.relay
+    if relay is not None:
+        relay.made_known()
+        # Not waited for; but one that another request with this key was just told is refused
+        # will not be there.
+        refusal = await beginning(exchange, services, relay, patience=0)
+        if refusal is not None:
+            await hand_through(exchange, services, refusal)
+            return
+    await _keep(found)
+    body = {
+        "stream": stream.name,
+        "url": stream_url(stream.name),
+        "offset": format_offset(stream.generation, 0),
+    }
+    fields = [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"preference-applied", b"respond-async"),
+        *([_REPLAYED] if found.replayed else []),
+        content_location(stream),
+    ]
+    await exchange.respond(202, fields, json.dumps(body).encode())
+
+
+async def _keep(found: Found) -> None:
+    """Wait until a crash cannot take back an address that is told. Raises StoreError."""
+    failure: StoreError | None = None
+    try:
+        await found.stream.committed()
+    except StoreError as error:
+        failure = error
+    if failure is not None:
+        if found.relay is not None:
+            found.relay.stop(EndingKind.FAILED, STORAGE)
+        raise failure
 
 
 async def begin(
@@ -231,5 +290,5 @@ def head_fields(services: Services, found: Found) -> list[tuple[bytes, bytes]]:
     ]
     fields = [(b"content-type", b"text/event-stream"), *kept, *STREAMING]
     if found.replayed:
-        fields.append((b"idempotency-replayed", b"true"))
+        fields.append(_REPLAYED)
     return [*fields, content_location(found.stream)]

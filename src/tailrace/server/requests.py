@@ -117,7 +117,7 @@ def parse_stream_form(body: bytes) -> Prompt:
 
 def parse_stream_json(body: bytes) -> Prompt:
     """The same in a JSON object. Fields that are not ours are ignored. Raises BadRequest."""
-    fields = _json_object(body, _once_each)
+    fields = json_object(body, _once_each)
     temperature = fields.get("temperature")
     if temperature is None:
         temperature = DEFAULT_TEMPERATURE
@@ -199,7 +199,7 @@ class ModelRequest(NamedTuple):
 
 def peek_model_request(body: bytes) -> ModelRequest:
     """Raises BadRequest, with the position, where the body is not a JSON object."""
-    fields = _json_object(body)
+    fields = json_object(body)
     model = fields.get("model")
     return ModelRequest(
         fields.get("stream") is True,
@@ -209,11 +209,18 @@ def peek_model_request(body: bytes) -> ModelRequest:
     )
 
 
+def prefers_async(headers: Headers) -> bool:
+    """Whether the client would have the answer's address at once (RFC 7240, 4.1)."""
+    said = b",".join(value for name, value in headers if name == b"prefer").split(b",")
+    # A preference may have parameters; what is not understood is ignored (RFC 7240, 2).
+    return any(each.partition(b";")[0].strip().lower() == b"respond-async" for each in said)
+
+
 def peek_model(body: bytes) -> str:
     """The ``model`` that a JSON body names; empty where it names none or is no JSON object,
     which is then the upstream's to say."""
     try:
-        model = _json_object(body).get("model")
+        model = json_object(body).get("model")
     except BadRequest:
         return ""
     return model if isinstance(model, str) else ""
@@ -269,7 +276,7 @@ def _unescape(raw: bytes) -> str | None:
 _Pairs: TypeAlias = list[tuple[str, Any]]
 
 
-def _json_object(body: bytes, hook: Callable[[_Pairs], dict[str, Any]] = dict) -> dict[str, Any]:
+def json_object(body: bytes, hook: Callable[[_Pairs], dict[str, Any]] = dict) -> dict[str, Any]:
     """Parse strictly. Numbers become floats: an int of 5000 digits is valid, and costly."""
     try:
         value = json.loads(

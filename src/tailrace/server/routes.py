@@ -8,10 +8,12 @@ from typing import Final, NamedTuple
 from tailrace.errors import MethodNotAllowed, NotFound
 from tailrace.server import (
     ask,
+    follow,
     front,
     kept_answers,
     model_api,
     model_passing,
+    page,
     responses_api,
     stream_read,
     stream_write,
@@ -49,8 +51,11 @@ class Route(NamedTuple):
 _PASS_ON: Final = Endpoint(Right.ASK, model_passing.pass_on)
 _HEALTH: Final = Endpoint(Right.PUBLIC, front.health)
 
+_INDEX: Final = Endpoint(Right.PUBLIC, front.index)
+_PAGE: Final = Endpoint(Right.PUBLIC, page.page)
+
 EXACT: Final = {
-    "/": Route("/", {"GET": Endpoint(Right.PUBLIC, front.index)}),
+    "/": Route("/", {"GET": _INDEX, "HEAD": _INDEX}),
     "/health": Route("/health", {"GET": _HEALTH, "HEAD": _HEALTH}),
     "/stream": Route(
         "/stream",
@@ -75,6 +80,8 @@ EXACT: Final = {
     ),
     "/v1/models": Route("/v1/models", {"GET": Endpoint(Right.ASK, model_api.list_models)}),
     "/streams": Route("/streams", {"GET": Endpoint(Right.MANAGE, streams.listing)}),
+    "/page": Route("/page/{path}", {"GET": _PAGE, "HEAD": _PAGE}),
+    "/page/follow": Route("/page/follow", {"POST": Endpoint(Right.MANAGE, follow.follow)}),
 }
 
 _STREAM: Final = {
@@ -114,6 +121,8 @@ def find_route(path: str) -> Route:
     for start, route in _BELOW.items():
         if path.startswith(start):
             return route
+    if path.startswith(page.ROOT):
+        return EXACT["/page"]
     for start, route in _BELOW_MODELS.items():
         if path.startswith(start) and path != start:
             return route

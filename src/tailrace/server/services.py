@@ -14,6 +14,7 @@ from tailrace.sources.order import RelayLimits
 if TYPE_CHECKING:  # they work with the services
     from tailrace.server.answers import Recorder
     from tailrace.server.idempotency import Keys
+    from tailrace.server.overview import Overview
 
 CHAT = "chat/"
 """Where relayed answers live. Ours: nobody else makes or appends to streams there."""
@@ -62,3 +63,5 @@ class Services:
     """What the stream protocol is bounded by."""
     long_polls: Allowance
     """Those that may wait at a time."""
+    overview: Overview
+    """Of the server and its streams, for the pages that show it."""

@@ -44,6 +44,11 @@ class TransportSink:
         self._owner = owner
         self._connection.stream_to(self)
 
+    @property
+    def over(self) -> bool:
+        """Whether nobody writes, or never will: the owner has ended it, or the client left."""
+        return self._owner is None
+
     def finish(self, whole: bool) -> None:
         """End after what was written."""
         self._owner = None

@@ -226,13 +226,14 @@ async def _view(exchange: Exchange, services: Services, stream: Stream, query: R
     await exchange.start(200, fields)
     fresh = not exchange.header(b"last-event-id") and query.offset in (None, EARLIEST)
     if name == SseView.name and stream.trimmed and fresh:
-        await exchange.write(_gap(stream))
+        await exchange.write(gap(stream))
     await view_stream(exchange, services.catalogue, stream, view, place)
 
 
-def _gap(stream: Stream) -> bytes:
+def gap(stream: Stream) -> bytes:
+    """What is said to who reads from the start, of events that are no longer kept."""
     data = b'{"missing":%d}' % stream.trimmed
-    return encode_event(data, event="gap", event_id=str(stream.offset(stream.trimmed)))
+    return encode_event(data, event="gap", event_id=str(Offset(stream.generation, stream.trimmed)))
 
 
 async def _place_seen(

@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs
 
 from tailrace.errors import BadRequest
-from tailrace.model import StreamInfo
+from tailrace.model import Ending, StreamInfo
 from tailrace.server.addresses import stream_url
 from tailrace.server.exchange import Exchange
 from tailrace.server.services import Services
@@ -40,7 +40,6 @@ def _limit(text: str) -> int:
 
 
 def _described(info: StreamInfo, exchange: Exchange) -> dict[str, Any]:
-    ending = info.ending
     described = {
         "name": info.name,
         "url": stream_url(info.name, exchange.base, exchange.roots),
@@ -50,14 +49,19 @@ def _described(info: StreamInfo, exchange: Exchange) -> dict[str, Any]:
         "events": info.last_seq,
         "bytes": info.size,
         "offset": str(info.tail),
-        "ending": None
-        if ending is None
-        else {"kind": ending.kind.value, "reason": ending.reason, "time": ending.time},
+        "ending": described_ending(info.ending),
     }
-    return described | _noted(info.note)
+    return described | noted(info.note)
 
 
-def _noted(note: bytes) -> dict[str, Any]:
+def described_ending(ending: Ending | None) -> dict[str, Any] | None:
+    """An ending, for JSON."""
+    if ending is None:
+        return None
+    return {"kind": ending.kind.value, "reason": ending.reason, "time": ending.time}
+
+
+def noted(note: bytes) -> dict[str, Any]:
     """The member ``note``, where something is noted of a stream, and as JSON."""
     try:
         return {"note": json.loads(note, parse_constant=_refuse)}

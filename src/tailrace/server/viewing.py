@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from tailrace.contracts import Headers, Marker, View
+from tailrace.contracts import Headers, Marker, Sink, SinkOwner, View
 from tailrace.log.catalogue import Catalogue
-from tailrace.log.cursor import Condition, Cursor
 from tailrace.log.stream import Stream
 from tailrace.server.exchange import Exchange, end_task
 from tailrace.server.sink import AsgiSink, TransportSink
@@ -19,6 +18,18 @@ STREAMING: Headers = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
+
+
+class Writer(SinkOwner, Protocol):
+    """Who writes a response's body: a cursor, or several as one."""
+
+    def begin(self) -> None:
+        """Write from now on, unless the client has left already."""
+        ...
+
+    def retire(self) -> None:
+        """End the body after what was written, for the client to ask for the rest."""
+        ...
 
 
 def _nothing() -> None: ...
@@ -37,46 +48,69 @@ async def view_stream(
 ) -> None:
     """Send ``stream`` in ``view`` after place ``seq``. The response's head has gone out.
 
+    The last thing that a handler does, as ``write_body`` is. ``attached`` is called once its
+    client counts as a viewer.
+    """
+    await write_body(
+        exchange,
+        lambda sink: catalogue.follow(stream, view, sink, seq, marker),
+        patience=catalogue.patience,
+        lifetime=lifetime,
+        events=view.media_type == _EVENTS,
+        begun=attached,
+    )
+
+
+async def write_body(
+    exchange: Exchange,
+    make: Callable[[Sink], Writer],
+    *,
+    patience: float,
+    lifetime: float = 0,
+    events: bool = True,
+    begun: Callable[[], None] = _nothing,
+) -> None:
+    """Have the body written by the writer that is made for its sink. The head has gone out.
+
     The last thing that a handler does: under a server of ours this returns at once, and the
-    response goes on without the request's task. ``lifetime``: seconds after which the body ends,
-    for the client to ask for the rest; 0: none. ``attached`` is called once its client counts as
-    a viewer.
+    response goes on without the request's task. ``patience``: seconds that the client may take
+    nothing of the body's end. ``lifetime``: seconds after which the body ends, for the client to
+    ask for the rest; 0: none. ``events``: the body is an event stream.
     """
     if exchange.connection is not None:
-        straight = TransportSink(exchange.connection, exchange.entry, catalogue.patience)
-        cursor = catalogue.follow(stream, view, straight, seq, marker)
-        _let_go(exchange, cursor, straight, lifetime)
-        attached()
+        straight = TransportSink(exchange.connection, exchange.entry, patience)
+        _let_go(exchange, make(straight), straight, lifetime)
+        begun()
     else:
         sink = AsgiSink(exchange.send, exchange.break_off)
-        cursor = catalogue.follow(stream, view, sink, seq, marker)
-        cursor.stream.attach(cursor)
-        attached()
-        await _carry(exchange, cursor, sink, lifetime, events=view.media_type == _EVENTS)
+        writer = make(sink)
+        writer.begin()
+        begun()
+        await _carry(exchange, writer, sink, lifetime, events=events)
 
 
-def _let_go(exchange: Exchange, cursor: Cursor, sink: TransportSink, lifetime: float) -> None:
-    sink.follow(cursor)
+def _let_go(exchange: Exchange, writer: Writer, sink: TransportSink, lifetime: float) -> None:
+    sink.follow(writer)
     exchange.goes_on = True
-    if cursor.condition is Condition.DONE:  # the client has left already
+    if sink.over:  # the client has left already
         return
     if lifetime:
-        sink.retiring = asyncio.get_running_loop().call_later(lifetime, cursor.retire)
-    cursor.stream.attach(cursor)
+        sink.retiring = asyncio.get_running_loop().call_later(lifetime, writer.retire)
+    writer.begin()
 
 
 async def _carry(
-    exchange: Exchange, cursor: Cursor, sink: AsgiSink, lifetime: float, *, events: bool
+    exchange: Exchange, writer: Writer, sink: AsgiSink, lifetime: float, *, events: bool
 ) -> None:
     loop = asyncio.get_running_loop()
-    retiring = loop.call_later(lifetime, cursor.retire) if lifetime else None
-    leaving = asyncio.ensure_future(_watch(exchange, cursor, sink))
+    retiring = loop.call_later(lifetime, writer.retire) if lifetime else None
+    leaving = asyncio.ensure_future(_watch(exchange, writer, sink))
     try:
-        whole = await sink.run(cursor)
+        whole = await sink.run(writer)
     finally:
         if retiring is not None:
             retiring.cancel()
-        cursor.lost()
+        writer.lost()
         await end_task(leaving)
     if exchange.entry.left or exchange.entry.aborted:
         return
@@ -88,8 +122,8 @@ async def _carry(
         exchange.abort()
 
 
-async def _watch(exchange: Exchange, cursor: Cursor, sink: AsgiSink) -> None:
+async def _watch(exchange: Exchange, writer: Writer, sink: AsgiSink) -> None:
     await exchange.gone()
     exchange.entry.left = not exchange.entry.aborted
-    cursor.lost()
+    writer.lost()
     sink.finish(whole=False)

@@ -28,6 +28,17 @@ def media_type(call: Call) -> bytes:
     return dict(call.headers).get(b"content-type", b"").split(b";")[0].strip().lower()
 
 
+async def words_of(call: Call, redact: Callable[[bytes], bytes]) -> TailraceError:
+    """What ``refuse_unless_stream`` would raise of a call that is none. Ends the call."""
+    try:
+        await refuse_unless_stream(call, redact)
+    except TailraceError as error:
+        return error
+    finally:
+        call.cancel()
+    return UpstreamBroken("The upstream answered with a stream where none was expected.")
+
+
 async def refuse_unless_stream(call: Call, redact: Callable[[bytes], bytes]) -> None:
     """Return if ``call`` answers with an event stream that can be relayed.
 

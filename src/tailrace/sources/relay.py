@@ -44,7 +44,7 @@ from tailrace.sources.facts import Facts
 from tailrace.sources.intake import SEAM, Intake, Taken, error_event, seam_event
 from tailrace.sources.listener import Listener
 from tailrace.sources.order import Continued, Order, RelayLimits
-from tailrace.sources.refusal import is_stream, refuse_unless_stream
+from tailrace.sources.refusal import is_stream, words_of
 from tailrace.sources.rest import continuation_of
 from tailrace.wire.continuation import Rest
 
@@ -150,26 +150,27 @@ class Relay:
         """A client's response begins, with the answer's address: all else is said in the stream."""
         self.made_known()
         self._beginning.begin()
+        if not self._beginning.waiting:  # it may be left alone from here on
+            self._loop.call_soon(self._look)
 
     def seen(self) -> None:
         """Somebody asks how it stands, and may ask again."""
         self._attendance.seen(self._loop.time())
 
     async def _ask(self, attempts: Attempts, failure: str) -> None:
+        call: Call | None = None
+        nobody: TailraceError | None = None
         try:
             call = await attempts.next(failure)
         except TailraceError as error:
-            self._asking = None
-            self._note_attempts(attempts)
-            self._give_up(error)
-            return
+            nobody = error
         self._asking = None
-        self._note_attempts(attempts)
-        self._answered(call)
-
-    def _note_attempts(self, attempts: Attempts) -> None:
         self.facts.upstream = attempts.upstream
         self.facts.attempts = attempts.count
+        if nobody is not None:
+            self._give_up(nobody)
+        elif call is not None:
+            self._answered(call)
 
     def _answered(self, call: Call) -> None:
         if self.stream.source is not self:
@@ -196,12 +197,9 @@ class Relay:
         self._asking = self._loop.create_task(self._fail_by(call))
 
     async def _fail_by(self, call: Call) -> None:
-        try:
-            await refuse_unless_stream(call, self._redact)
-        except TailraceError as error:
-            self._asking = None
-            self._give_up(error)
-        call.cancel()
+        error = await words_of(call, self._redact)
+        self._asking = None
+        self._give_up(error)
 
     def _give_up(self, error: TailraceError) -> None:
         """There is nobody left to ask."""

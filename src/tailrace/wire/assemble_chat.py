@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tailrace.model import EndingKind
-from tailrace.wire.assembly import Json, Pieces, mapping, merge, plain, read, words
+from tailrace.wire.assembly import Json, mapping, merge, plain, read, words
 
 _OBJECTS: Final = {"chat.completion.chunk": "chat.completion"}
 # llama.cpp says in each chunk when that chunk was made.
@@ -47,11 +47,9 @@ class ChatAssembly:
         held["index"] = index
         for name, value in choice.items():
             if name == "delta":
-                merge(held.setdefault("message", {}), mapping(value))
-            elif name == "logprobs":  # lists that go on; all else is a state
-                merge(held, {name: value})
-            elif name == "text" and isinstance(value, str):
-                held.setdefault("text", Pieces()).add(value)
+                merge(held, {"message": mapping(value)})
+            elif name == "logprobs" or (name == "text" and isinstance(value, str)):
+                merge(held, {name: value})  # these go on; all else is a state
             elif value is not None or name not in held:
                 held[name] = value
 
@@ -72,5 +70,6 @@ class ChatAssembly:
 def _choice(held: Json) -> Json:
     choice: Json = plain(held, without="index")
     if "message" in choice:
-        choice["message"] = {"role": "assistant", "content": None, **choice["message"]}
+        message = mapping(choice["message"])
+        choice["message"] = {"role": "assistant", "content": None, **message}
     return {"finish_reason": None, **choice}

@@ -42,12 +42,20 @@ def parse_name(raw_path: bytes) -> str:
     if _BROKEN_ESCAPE.search(raw_path):
         raise MalformedName("A stream name has a % that is not followed by two hex digits.")
     encoded = unquote_to_bytes(raw_path)
-    if not 1 <= len(encoded) <= MAX_BYTES:
-        raise MalformedName(f"A stream name must have 1 to {MAX_BYTES} bytes.")
     try:
-        name = encoded.decode()
+        return check_name(encoded.decode())
     except UnicodeDecodeError:
         raise MalformedName("A stream name must be UTF-8.") from None
+
+
+def check_name(name: str) -> str:
+    """``name``, which came as text and not in a URL. Raises MalformedName."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:  # JSON can spell half a character
+        raise MalformedName("A stream name must be UTF-8.") from None
+    if not 1 <= size <= MAX_BYTES:
+        raise MalformedName(f"A stream name must have 1 to {MAX_BYTES} bytes.")
     _check_characters(name)
     return name
 
