@@ -24,6 +24,7 @@ from tailrace.cli.signals import reload_on_signal, stop_on_signals
 from tailrace.cli.upstream import Opened, open_upstreams
 from tailrace.config import Loaded, Settings
 from tailrace.errors import ConfigError
+from tailrace.server import page
 from tailrace.server.access_log import AccessLog
 from tailrace.server.assembly import Assembly, assemble, store_options
 from tailrace.server.http1 import Limits, make_protocol
@@ -145,6 +146,7 @@ def _where_to_look(settings: Settings, url: str, opened: Opened, store: str) -> 
     example = f"{url}/stream?content={quote(_EXAMPLE)}"
     lines = [
         f"Tailrace listens on {url}",
+        *([f"  page      {url}/"] if page.is_built() else []),
         f"  try       curl -N '{example}'",
         f"  health    {url}/health",
         *(f"  upstream  {line}" for line in _upstreams(opened.router)),
