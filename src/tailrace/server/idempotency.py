@@ -28,10 +28,10 @@ from tailrace.model import EndingKind
 from tailrace.server.answers import note_of
 from tailrace.server.services import CHAT
 from tailrace.sources.relay import STORAGE, Relay
+from tailrace.wire import credentials
 
 # As long as any UUID or hash, and what other APIs allow.
 _LONGEST: Final = 255
-_CREDENTIALS: Final = (b"authorization", b"x-api-key", b"api-key")
 
 
 class Key(NamedTuple):
@@ -59,7 +59,7 @@ def read_key(path: str, headers: Headers, body: bytes) -> Key | None:
         return None
     if len(values) > 1 or not 0 < len(values[0].strip()) <= _LONGEST:
         raise BadRequest(f"Send one Idempotency-Key, of at most {_LONGEST} characters.")
-    whose = [value for name, value in headers if name in _CREDENTIALS]
+    whose = [value for name, value in headers if name in credentials.FIELDS]
     parts = [path.encode("latin-1"), values[0].strip(), *whose]
     # Lengths before the parts, so that no two lists of parts make the same text.
     name = b"".join(b"%d:%b" % (len(part), part) for part in parts)

@@ -40,6 +40,7 @@ from typing import Final, NamedTuple, TypeAlias
 from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, Forbidden, Misdirected, Unauthorized
 from tailrace.server.cors import EXPOSED, PREFLIGHT_MAX_AGE
+from tailrace.wire.credentials import API_KEYS
 
 Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -49,7 +50,6 @@ _BEARER: Final = re.compile(r"bearer +([!-~]+) *", re.IGNORECASE | re.ASCII)
 # A request-header name list that is echoed in a preflight must not carry anything else.
 _NAMES: Final = re.compile(r"[A-Za-z0-9_,\- ]{1,1000}", re.ASCII)
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-_API_KEYS: Final = (b"x-api-key", b"api-key")
 
 
 class Right(StrEnum):
@@ -141,7 +141,7 @@ class RequestFacts:
             dest=one(b"sec-fetch-dest"),
             referer=one(b"referer"),
             authorization=one(b"authorization"),
-            api_keys=tuple((name, one(name)) for name in _API_KEYS),
+            api_keys=tuple((name, one(name)) for name in API_KEYS),
             requested_headers=", ".join(every(b"access-control-request-headers")),
         )
 

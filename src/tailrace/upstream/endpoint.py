@@ -17,10 +17,10 @@ from tailrace.upstream.keys import REFUSED, KeyRing
 from tailrace.upstream.slots import Slots
 from tailrace.upstream.target import Target
 from tailrace.upstream.watched import Watched
+from tailrace.wire import credentials
 from tailrace.wire.json_edit import set_member
 
 _JSON_OBJECT: Final = re.compile(rb"[ \t\n\r]*\{")
-_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
 
 
 class Endpoint:
@@ -78,7 +78,9 @@ class Endpoint:
 
         Not where the client's own key is at its limit: that is no other client's affair.
         """
-        if self.has_key or not any(name.lower() in _CREDENTIALS for name, _ in request.headers):
+        if self.has_key or not any(
+            name.lower() in credentials.FIELDS for name, _ in request.headers
+        ):
             self._ring.rest(key, until)
 
     def refused_key(self, key: int, now: float) -> bool:

@@ -16,6 +16,7 @@ from tailrace.contracts import Headers, UpstreamRequest
 from tailrace.errors import BadRequest
 from tailrace.upstream.base_url import BaseUrl
 from tailrace.upstream.proxy import Proxy
+from tailrace.wire import credentials
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 # RFC 9110 §5.5: visible characters, obs-text, space and tab; no control character.
@@ -46,7 +47,6 @@ _AUTH: Final[dict[Auth, bytes]] = {
     "x-api-key": b"x-api-key: ",
     "api-key": b"api-key: ",
 }
-_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class RequestEncoder:
         lines = []
         for name, value in headers:
             lowered = name.lower()
-            if lowered in _OURS or (lowered in _CREDENTIALS and self.api_key is not None):
+            if lowered in _OURS or (lowered in credentials.FIELDS and self.api_key is not None):
                 continue
             if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise BadRequest("A header field holds characters that HTTP forbids.")
