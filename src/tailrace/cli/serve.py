@@ -90,7 +90,11 @@ async def _serve(
             await runner.serve(
                 started.assembly.application,
                 listening,
-                protocol=make_protocol(limits, AccessLog(say), extends=not settings.plain_asgi),
+                protocol=make_protocol(
+                    limits,
+                    AccessLog.of_format(say, settings.log_format),
+                    extends=not settings.plain_asgi,
+                ),
                 stop=stop,
                 shutdown_timeout=settings.shutdown_timeout,
                 ready=lambda: say("\n".join(started.where_to_look)),

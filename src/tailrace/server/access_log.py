@@ -18,7 +18,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -113,6 +113,11 @@ class AccessLog:
         self._write = write
         self._clock = clock
         self._timer = timer
+
+    @classmethod
+    def of_format(cls, write: Callable[[str], None], log_format: Literal["text", "json"]) -> Self:
+        """As the setting of that name says."""
+        return cls(write, as_json=log_format == "json")
 
     def begin(self, method: str) -> Entry:
         """A request has come."""

@@ -80,7 +80,7 @@ def assemble(
 ) -> Assembly:
     """Put together what one server needs; opens nothing. Call it on the event loop."""
     catalogue = make_catalogue(settings, store)
-    access_log = AccessLog(log, as_json=settings.log_format == "json")
+    access_log = AccessLog.of_format(log, settings.log_format)
     services = make_services(
         settings,
         store,
