@@ -9,16 +9,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tailrace.errors import TailraceError
+from tailrace.errors import StoreError, TailraceError
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.lifecycle import State
 from tailrace.log.stream import Stream
-from tailrace.model import DATA
+from tailrace.model import DATA, EndingKind
 from tailrace.server.addresses import stream_url
 from tailrace.server.services import CHAT, Services
 from tailrace.sources.facts import Tokens
 from tailrace.sources.order import Order
-from tailrace.sources.relay import Relay
+from tailrace.sources.relay import STORAGE, Relay
 from tailrace.wire.apis import Api
 from tailrace.wire.estimate import estimated_tokens
 
@@ -40,6 +40,22 @@ def make_answer(services: Services, order: Order) -> Relay:
     stream = services.catalogue.create_secret(CHAT, order.api.content_type, Relay.kind)
     limits, redact = services.relay_limits, services.upstreams.redact
     return Relay(stream, order, limits, redact, services.recorder)
+
+
+async def keep(stream: Stream, relay: Relay | None) -> None:
+    """Wait until no crash can take back what was written of an answer, before it is relied on.
+
+    Raises StoreError, and then the answer has ended.
+    """
+    failure: StoreError | None = None
+    try:
+        await stream.committed()
+    except StoreError as error:
+        failure = error
+    if failure is not None:
+        if relay is not None:
+            relay.stop(EndingKind.FAILED, STORAGE)
+        raise failure
 
 
 def alias_of(api: Api, identity: str) -> str:

@@ -9,11 +9,11 @@ answer, and never asks, and pays for, a second one.
 from __future__ import annotations
 
 from tailrace.contracts import Attempts, Call, Headers, UpstreamRequest
-from tailrace.errors import NotFound, StoreError
+from tailrace.errors import NotFound
 from tailrace.log.stream import Stream
-from tailrace.model import EndingKind, Offset
+from tailrace.model import Offset
 from tailrace.server.addresses import stream_url
-from tailrace.server.answers import Waiting, content_location, make_answer
+from tailrace.server.answers import Waiting, content_location, keep, make_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.model_api import BYTES_PER_TOKEN, beginning, policy_for
 from tailrace.server.requests import (
@@ -27,7 +27,7 @@ from tailrace.server.services import CHAT, Services
 from tailrace.server.viewing import STREAMING, view_stream
 from tailrace.sources.order import Order
 from tailrace.sources.refusal import refuse_unless_stream
-from tailrace.sources.relay import STORAGE, Relay
+from tailrace.sources.relay import Relay
 from tailrace.views import make_view
 from tailrace.views.sse import greeting
 from tailrace.wire import apis
@@ -133,12 +133,8 @@ async def _as_events(exchange: Exchange, services: Services, prompt: Prompt) -> 
     relay = _make(exchange, services, prompt)
     stream = relay.stream
     with Waiting(relay) as waiting:
-        try:
-            # The greeting is a promise that this answer can be resumed: it has to survive a crash.
-            await stream.committed()
-        except StoreError:
-            relay.stop(EndingKind.FAILED, STORAGE)
-            raise
+        # The greeting is a promise that this answer can be resumed: it has to survive a crash.
+        await keep(stream, relay)
         await _start_events(exchange, stream)
         await exchange.write(greeting(stream.generation, stream_url(stream.name)))
         relay.announce()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -50,6 +51,11 @@ class Exchange:
         """The first field of that name (lower case)."""
         return next((value for key, value in self.headers if key == name), None)
 
+    @property
+    def search(self) -> str:
+        """The query with its question mark, as it goes behind a path; empty where there is none."""
+        return f"?{self.query.decode('latin-1')}" if self.query else ""
+
     def url(self) -> bytes:
         """What was asked for, without its query; absolute where the client named our host."""
         path = f"{self.base}{self.path}".encode("latin-1")
@@ -89,6 +95,16 @@ class Exchange:
             fields.append((b"content-length", b"%d" % len(body)))
         await self.start(status, fields)
         await self.write(b"" if self.method == "HEAD" else body, more=False)
+
+    async def respond_json(self, value: object, status: int = 200, headers: Headers = ()) -> None:
+        """Send a whole response that holds ``value`` as JSON, which no cache may keep.
+
+        In ASCII: half a character, which a name or a model's text may hold, has no UTF-8.
+        """
+        fields = [
+            (b"content-type", b"application/json"), (b"cache-control", b"no-store"), *headers
+        ]  # fmt: skip
+        await self.respond(status, fields, json.dumps(value).encode("ascii"))
 
     def abort(self) -> None:
         """Leave the response without its end, so that the client's library reports it cut.

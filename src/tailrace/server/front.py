@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from tailrace.server import page
@@ -37,5 +36,4 @@ async def health(exchange: Exchange, services: Services) -> None:
     """200 while requests can be served and kept; 503 while the storage fails."""
     failing = services.store.health().failure
     body = {"status": "failing", "reason": failing} if failing else {"status": "ok"}
-    fields = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    await exchange.respond(503 if failing else 200, fields, json.dumps(body).encode())
+    await exchange.respond_json(body, 503 if failing else 200)

@@ -21,13 +21,12 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from tailrace.contracts import Headers
-from tailrace.errors import BadRequest, IdempotencyMismatch, NotFound, StoreError
+from tailrace.errors import BadRequest, IdempotencyMismatch, NotFound
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.stream import Stream
-from tailrace.model import EndingKind
-from tailrace.server.answers import note_of
+from tailrace.server.answers import content_location, keep, note_of
 from tailrace.server.services import CHAT
-from tailrace.sources.relay import STORAGE, Relay
+from tailrace.sources.relay import Relay
 from tailrace.wire import credentials
 
 # As long as any UUID or hash, and what other APIs allow.
@@ -50,6 +49,12 @@ class Found(NamedTuple):
     relay: Relay | None
     """None: it has ended."""
     replayed: bool
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """What its response says of it: where it can be had again, and that it was given before."""
+        said = [content_location(self.stream)]
+        return [*said, (b"idempotency-replayed", b"true")] if self.replayed else said
 
 
 def read_key(path: str, headers: Headers, body: bytes) -> Key | None:
@@ -108,11 +113,4 @@ class Keys:
         stream = relay.stream
         stream.note(json.dumps({"request": key.request}).encode())
         self._catalogue.alias(stream, key.name)
-        failure: StoreError | None = None
-        try:
-            await stream.committed()
-        except StoreError as error:
-            failure = error
-        if failure is not None:
-            relay.stop(EndingKind.FAILED, STORAGE)
-            raise failure
+        await keep(stream, relay)

@@ -13,7 +13,6 @@ An id that we do not know is the upstream's affair: it is asked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
@@ -112,20 +111,17 @@ def delete(api: Api) -> Handler:
         await services.catalogue.delete(stream.name)
         await _delete_there(exchange, services, model)
         deleted = {"id": identity, "object": _DELETED[api.name], "deleted": True}
-        await exchange.respond(200, _JSON, json.dumps(deleted).encode())
+        await exchange.respond_json(deleted)
 
     return handle
 
 
-_JSON: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-
-
 async def _respond(exchange: Exchange, api: Api, stream: Stream) -> None:
     answer = await assembled(api, stream)
-    fields = [*_JSON, content_location(stream)]
+    fields = [content_location(stream)]
     if stream.ending is not None:
         fields.append((b"stream-ending", stream.ending.kind.value.encode()))
-    await exchange.respond(200, fields, json.dumps(answer).encode())
+    await exchange.respond_json(answer, headers=fields)
 
 
 async def assembled(api: Api, stream: Stream) -> dict[str, Any]:

@@ -5,20 +5,19 @@ What streams is relayed and kept, and can be read again; what does not is handed
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Final
 
 from tailrace.contracts import Call, UpstreamRequest
-from tailrace.errors import BadRequest, StoreError, TailraceError
+from tailrace.errors import BadRequest, TailraceError
 from tailrace.log.attendance import Policy, parse_policy
-from tailrace.model import EndingKind, format_offset
+from tailrace.model import format_offset
 from tailrace.server.addresses import stream_url
-from tailrace.server.answers import Waiting, content_location, make_answer
+from tailrace.server.answers import Waiting, keep, make_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_client, to_upstream
 from tailrace.server.idempotency import Found, read_key
-from tailrace.server.passing import pass_refusal, pass_through
+from tailrace.server.passing import hand_through
 from tailrace.server.requests import (
     ModelRequest,
     peek_model_request,
@@ -29,7 +28,7 @@ from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream
 from tailrace.sources.order import Order
 from tailrace.sources.refusal import media_type, refuse_unless_stream
-from tailrace.sources.relay import STORAGE, Relay
+from tailrace.sources.relay import Relay
 from tailrace.views import make_view
 from tailrace.wire.apis import CHAT, COMPLETIONS, MESSAGES, Api
 from tailrace.wire.continuation import continued_request
@@ -40,7 +39,6 @@ from tailrace.wire.json_edit import set_member
 BYTES_PER_TOKEN: Final = 4
 # The APIs that report usage of a stream only to those who ask for it.
 _USAGE_ON_REQUEST: Final = (CHAT.name, COMPLETIONS.name)
-_REPLAYED: Final = (b"idempotency-replayed", b"true")
 
 
 async def create_chat_completion(exchange: Exchange, services: Services) -> None:
@@ -73,9 +71,8 @@ async def create(exchange: Exchange, services: Services, api: Api) -> None:
 
 async def list_models(exchange: Exchange, services: Services) -> None:
     """GET /v1/models."""
-    query = f"?{exchange.query.decode('latin-1')}" if exchange.query else ""
     fields = to_upstream(exchange.headers)
-    await hand_on(exchange, services, UpstreamRequest("GET", f"/models{query}", fields))
+    await hand_on(exchange, services, UpstreamRequest("GET", f"/models{exchange.search}", fields))
 
 
 async def hand_on(exchange: Exchange, services: Services, request: UpstreamRequest) -> None:
@@ -86,17 +83,7 @@ async def hand_on(exchange: Exchange, services: Services, request: UpstreamReque
     """
     attempts = services.upstreams.attempts(request)
     call = await exchange.unless_gone(attempts.next())
-    await hand_through(exchange, services, call)
-
-
-async def hand_through(exchange: Exchange, services: Services, call: Call) -> None:
-    """An answer as it is."""
-    hand = pass_refusal if call.status >= 400 else pass_through
-    try:
-        await exchange.unless_gone(hand(exchange, call, services.upstreams.redact))
-    except BaseException:
-        call.cancel()
-        raise
+    await hand_through(exchange, call, services.upstreams.redact)
 
 
 # --- answers that stream --------------------------------------------------------------------
@@ -104,12 +91,11 @@ async def hand_through(exchange: Exchange, services: Services, call: Call) -> No
 
 def request_for(exchange: Exchange, api: Api, body: bytes, asked: ModelRequest) -> UpstreamRequest:
     """The client's request, as the upstream is to have it."""
-    query = f"?{exchange.query.decode('latin-1')}" if exchange.query else ""
     headers = to_upstream(exchange.headers)
     if asked.stream and prefers_async(headers):
         # It is we who respond so: an upstream that did, too, would have no stream for us.
         headers = [field for field in headers if field[0] != b"prefer"]
-    return UpstreamRequest("POST", f"{api.path}{query}", headers, body, asked.model)
+    return UpstreamRequest("POST", f"{api.path}{exchange.search}", headers, body, asked.model)
 
 
 def policy_for(exchange: Exchange, services: Services, model: str) -> Policy:
@@ -168,7 +154,7 @@ async def answer_by_stream(exchange: Exchange, services: Services, api: Api, fou
         patience = services.first_heartbeat
         refusal = await beginning(exchange, services, found.relay, patience)
         if refusal is not None:
-            await hand_through(exchange, services, refusal)
+            await hand_through(exchange, refusal, services.upstreams.redact)
             return
         await exchange.start(200, head_fields(services, found))
         view = make_view(api.view, found.stream.content_type)
@@ -190,35 +176,16 @@ async def _answer_at_once(exchange: Exchange, services: Services, found: Found) 
         # will not be there.
         refusal = await beginning(exchange, services, relay, patience=0)
         if refusal is not None:
-            await hand_through(exchange, services, refusal)
+            await hand_through(exchange, refusal, services.upstreams.redact)
             return
-    await _keep(found)
+    await keep(stream, relay)
     body = {
         "stream": stream.name,
         "url": stream_url(stream.name),
         "offset": format_offset(stream.generation, 0),
     }
-    fields = [
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        (b"preference-applied", b"respond-async"),
-        *([_REPLAYED] if found.replayed else []),
-        content_location(stream),
-    ]
-    await exchange.respond(202, fields, json.dumps(body).encode())
-
-
-async def _keep(found: Found) -> None:
-    """Wait until a crash cannot take back an address that is told. Raises StoreError."""
-    failure: StoreError | None = None
-    try:
-        await found.stream.committed()
-    except StoreError as error:
-        failure = error
-    if failure is not None:
-        if found.relay is not None:
-            found.relay.stop(EndingKind.FAILED, STORAGE)
-        raise failure
+    applied = (b"preference-applied", b"respond-async")
+    await exchange.respond_json(body, 202, [applied, *found.fields])
 
 
 async def begin(
@@ -288,7 +255,4 @@ def head_fields(services: Services, found: Found) -> list[tuple[bytes, bytes]]:
         for name, value in to_client(upstream)
         if name not in (b"cache-control", b"x-accel-buffering", b"content-type")
     ]
-    fields = [(b"content-type", b"text/event-stream"), *kept, *STREAMING]
-    if found.replayed:
-        fields.append(_REPLAYED)
-    return [*fields, content_location(found.stream)]
+    return [(b"content-type", b"text/event-stream"), *kept, *STREAMING, *found.fields]

@@ -22,7 +22,7 @@ from tailrace.errors import BadRequest, BodyTooLarge
 from tailrace.server.access_log import Message
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_upstream
-from tailrace.server.passing import pass_refusal, pass_through
+from tailrace.server.passing import hand_through
 from tailrace.server.requests import BODY_PATIENCE, ClientGone, Receive, peek_model, read_body
 from tailrace.server.services import Services
 from tailrace.wire.media_type import is_json
@@ -42,24 +42,16 @@ _NO_PAGE: Final = (b"content-security-policy", b"sandbox")
 
 async def pass_on(exchange: Exchange, services: Services) -> None:
     """GET, POST, PUT, PATCH or DELETE of a path of which only the upstream knows something."""
-    path = upstream_path(exchange.path)
-    if exchange.query:
-        path += f"?{exchange.query.decode('latin-1')}"
+    path = upstream_path(exchange.path) + exchange.search
     body = await _read_or_stream(exchange, services)
     model = peek_model(body) if isinstance(body, bytes) else ""
     headers = to_upstream(exchange.headers)
     request = UpstreamRequest(exchange.method, path, headers, body, model)
     call = await exchange.unless_gone(services.upstreams.attempts(request).next())
-    refused = call.status >= 400
-    try:
-        if refused and isinstance(body, ClientUpload):
-            body.stop()
-        exchange.extra = (*exchange.extra, _NO_PAGE)
-        hand = pass_refusal if refused else pass_through
-        await exchange.unless_gone(hand(exchange, call, services.upstreams.redact))
-    except BaseException:
-        call.cancel()
-        raise
+    if call.status >= 400 and isinstance(body, ClientUpload):
+        body.stop()
+    exchange.extra = (*exchange.extra, _NO_PAGE)
+    await hand_through(exchange, call, services.upstreams.redact)
 
 
 async def _read_or_stream(exchange: Exchange, services: Services) -> bytes | ClientUpload:

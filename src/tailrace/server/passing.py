@@ -56,6 +56,16 @@ class _Pipe:
         return data
 
 
+async def hand_through(exchange: Exchange, call: Call, redact: Redact) -> None:
+    """An upstream's answer as it is. A client that leaves cancels it."""
+    hand = pass_refusal if call.status >= 400 else pass_through
+    try:
+        await exchange.unless_gone(hand(exchange, call, redact))
+    except BaseException:
+        call.cancel()
+        raise
+
+
 async def pass_refusal(exchange: Exchange, call: Call, redact: Redact) -> None:
     """An upstream's error, status, headers and body as they are, but for our key in it."""
     body = redact(await call.read(_REFUSAL_LIMIT))

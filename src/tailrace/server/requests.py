@@ -220,10 +220,9 @@ def peek_model(body: bytes) -> str:
     """The ``model`` that a JSON body names; empty where it names none or is no JSON object,
     which is then the upstream's to say."""
     try:
-        model = json_object(body).get("model")
+        return peek_model_request(body).model
     except BadRequest:
         return ""
-    return model if isinstance(model, str) else ""
 
 
 # --- reading streams --------------------------------------------------------------------------

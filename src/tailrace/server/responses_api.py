@@ -10,7 +10,7 @@ import json
 
 from tailrace.errors import UpstreamRefused
 from tailrace.log.attendance import Disconnect, Policy
-from tailrace.server.answers import Waiting, content_location, note_of
+from tailrace.server.answers import Waiting, note_of
 from tailrace.server.exchange import Exchange
 from tailrace.server.idempotency import Found
 from tailrace.server.kept_answers import assembled
@@ -19,9 +19,9 @@ from tailrace.server.model_api import (
     begin,
     beginning,
     hand_on,
-    hand_through,
     request_for,
 )
+from tailrace.server.passing import hand_through
 from tailrace.server.requests import ModelRequest, peek_model_request, read_body
 from tailrace.server.services import Services
 from tailrace.wire.apis import RESPONSES
@@ -61,13 +61,10 @@ async def _answer_by_id(exchange: Exchange, services: Services, found: Found) ->
     with Waiting(found.relay):
         refusal = await beginning(exchange, services, found.relay, patience=None)
         if refusal is not None:
-            await hand_through(exchange, services, refusal)
+            await hand_through(exchange, refusal, services.upstreams.redact)
             return
         await exchange.unless_gone(stream.changed(0))
         answer = await assembled(RESPONSES, stream)
         if "id" not in answer:
             raise UpstreamRefused(stream.ending.reason if stream.ending else "It did not begin.")
-    fields = [(b"content-type", b"application/json"), content_location(stream)]
-    if found.replayed:
-        fields.append((b"idempotency-replayed", b"true"))
-    await exchange.respond(200, fields, json.dumps(answer).encode())
+    await exchange.respond_json(answer, headers=found.fields)

@@ -29,8 +29,7 @@ async def listing(exchange: Exchange, services: Services) -> None:
         "next": page.streams[-1].generation if len(page.streams) == limit else None,
         "total": {"streams": page.total_streams, "bytes": page.total_size},
     }
-    fields = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    await exchange.respond(200, fields, json.dumps(body).encode())
+    await exchange.respond_json(body)
 
 
 def _limit(text: str) -> int:
