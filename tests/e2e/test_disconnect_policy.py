@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tailrace.testing.chunks import DONE, chunk
-from tailrace.testing.script import STALL, Head, Script, Send, script, stream
+from tailrace.testing.script import STALL, Head, Pause, Script, Send, script, stream
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.harness import Server, Viewer, fetch, get, serving, wait_for
 
@@ -178,8 +178,6 @@ def test_comments_keep_a_connection_alive_and_hide_no_dead_upstream(tmp_path: Pa
         ThreadedUpstream() as upstream,
         serving(upstream.base_url, tmp_path, "--content-timeout", "400ms") as server,
     ):
-        from tailrace.testing.script import Pause
-
         steps = [step for ping in pings for step in (ping, Pause(0.02))]
         upstream.script(script(Head(), Send(chunk("a")), *steps, Send(DONE)))
         with ask(server) as viewer:

@@ -76,6 +76,18 @@ def test_a_key_outlives_the_server(tmp_path: Path, ended: bool) -> None:
         assert len(upstream.requests) == 1
 
 
+def test_a_key_is_durable_before_the_upstream_hears_of_it(tmp_path: Path) -> None:
+    """Else a server that dies in that moment would ask, and pay, again."""
+    with ThreadedUpstream(script(STALL)) as upstream:
+        with serving(upstream.base_url, tmp_path) as server, ask(server, KEY):
+            upstream.request()
+            server.kill()
+        with serving(upstream.base_url, tmp_path) as server, ask(server, KEY) as viewer:
+            assert viewer.head().fields["idempotency-replayed"] == "true"
+            assert b"stream_interrupted" in viewer.rest().data
+        assert len(upstream.requests) == 1
+
+
 def test_another_body_with_that_key_is_refused(tmp_path: Path) -> None:
     with (
         ThreadedUpstream(stream(chunk("a"), DONE)) as upstream,

@@ -15,7 +15,7 @@ from tailrace.model import Offset
 from tailrace.server.addresses import stream_url
 from tailrace.server.answers import Waiting, content_location, keep, make_answer
 from tailrace.server.exchange import Exchange
-from tailrace.server.model_api import BYTES_PER_TOKEN, beginning, policy_for
+from tailrace.server.model_api import beginning, policy_for
 from tailrace.server.requests import (
     Prompt,
     build_chat_request,
@@ -31,6 +31,7 @@ from tailrace.sources.relay import Relay
 from tailrace.views import make_view
 from tailrace.views.sse import greeting
 from tailrace.wire import apis
+from tailrace.wire.estimate import estimated_request
 
 # The article's three headers, in its spelling.
 _ARTICLE: Headers = (
@@ -107,7 +108,7 @@ def _make(exchange: Exchange, services: Services, prompt: Prompt) -> Relay:
         policy,
         prompt.model,
         hide_usage=services.ask_usage,
-        input_tokens=length // BYTES_PER_TOKEN,
+        input_tokens=estimated_request(length),
     )
     return make_answer(services, order)
 

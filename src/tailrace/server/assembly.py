@@ -26,7 +26,7 @@ from tailrace.server.overview import Overview
 from tailrace.server.services import CHAT, Services, StreamRules
 from tailrace.server.trust import Policy
 from tailrace.sources.order import RelayLimits
-from tailrace.stores import StoreOptions
+from tailrace.stores import StoreOptions, capacity
 
 # How often retention looks: an answer outlives its time, and the total its bound, by this much.
 _RETENTION_INTERVAL: Final = 30.0
@@ -148,12 +148,11 @@ def make_services(
 def retained(settings: Settings) -> int:
     """Bytes of ended answers that are kept.
 
-    In memory, where what does not fit ends running answers, those that ended have to go first: a
-    quarter is left to what comes between two looks of retention.
+    Where what does not fit ends running answers, those that ended have to go first: a quarter is
+    left to what comes between two looks of retention.
     """
-    if settings.store.startswith("memory:"):
-        return min(settings.retention_size, settings.memory_limit * 3 // 4)
-    return settings.retention_size
+    room = capacity(settings.store, store_options(settings))
+    return settings.retention_size if room is None else min(settings.retention_size, room * 3 // 4)
 
 
 def store_options(settings: Settings) -> StoreOptions:

@@ -6,7 +6,6 @@ What streams is relayed and kept, and can be read again; what does not is handed
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
 from tailrace.contracts import Call, UpstreamRequest
 from tailrace.errors import BadRequest, TailraceError
@@ -32,13 +31,8 @@ from tailrace.sources.relay import Relay
 from tailrace.views import make_view
 from tailrace.wire.apis import CHAT, COMPLETIONS, MESSAGES, Api
 from tailrace.wire.continuation import continued_request
+from tailrace.wire.estimate import estimated_request
 from tailrace.wire.json_edit import set_member
-
-# Bytes of a request for each token, all of its JSON counted: a rough figure for when the upstream
-# did not come to give the true one. English prose has four to five characters a token.
-BYTES_PER_TOKEN: Final = 4
-# The APIs that report usage of a stream only to those who ask for it.
-_USAGE_ON_REQUEST: Final = (CHAT.name, COMPLETIONS.name)
 
 
 async def create_chat_completion(exchange: Exchange, services: Services) -> None:
@@ -131,7 +125,7 @@ def order_for(
 
     ``goes_on``: another upstream goes on where the answer breaks off.
     """
-    asks_usage = services.ask_usage and api.name in _USAGE_ON_REQUEST and not asked.stream_options
+    asks_usage = services.ask_usage and api.usage_on_request and not asked.stream_options
     if asks_usage:
         body = set_member(body, "stream_options", b'{"include_usage":true}')
     order = Order(
@@ -139,7 +133,7 @@ def order_for(
         policy,
         asked.model,
         hide_usage=asks_usage,
-        input_tokens=len(body) // BYTES_PER_TOKEN,
+        input_tokens=estimated_request(len(body)),
         continued=partial(continued_request, body) if goes_on and api is CHAT else None,
     )
     return order, body

@@ -206,18 +206,15 @@ class Relay:
         if self.stream.source is not self:
             return
         if self._last_words is not None:
-            batch, kind, reason = self._last_words
-            if batch:
-                self.stream.feed(batch)
-            self._end(kind, reason)
+            self._end_with(*self._last_words)
         elif self._beginning.can_refuse:
             self._beginning.fail(error)
         else:
             self._fail(error)
 
     def _fail(self, error: TailraceError) -> None:
-        self.stream.feed([(ERROR, error_event(error.code, str(error)))])
-        self._end(EndingKind.FAILED, str(error))
+        words = [(ERROR, error_event(error.code, str(error)))]
+        self._end_with(words, EndingKind.FAILED, str(error))
 
     # --- what the upstream sends ----------------------------------------------------------
 
@@ -293,11 +290,11 @@ class Relay:
 
     def _broke_off(self, batch: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
         """It ends in the middle; or another upstream is asked for the rest."""
-        self._last_words = (batch, kind, reason)
         continued, attempts = self.order.continued, self._attempts
         if continued is None or attempts is None:
-            self._give_up(UpstreamBroken(reason))
+            self._end_with(batch, kind, reason)
             return
+        self._last_words = (batch, kind, reason)
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
@@ -390,6 +387,12 @@ class Relay:
         if kind is not EndingKind.INTERRUPTED:
             self._beginning.begin()
         self._listener.ended(self)
+
+    def _end_with(self, words: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+        """End after what is to be said of it."""
+        if words:
+            self.stream.feed(words)
+        self._end(kind, reason)
 
     def _let_go(self, *, whole: bool) -> None:
         if self._asking is not None:

@@ -13,7 +13,7 @@ from tailrace.stores.memory import DEFAULT_LIMIT, MemoryStore
 from tailrace.stores.sqlite import SqliteStore
 from tailrace.stores.sqlite_writer import Durability
 
-__all__ = ["SCHEMES", "MemoryStore", "SqliteStore", "StoreOptions", "open_url"]
+__all__ = ["SCHEMES", "MemoryStore", "SqliteStore", "StoreOptions", "capacity", "open_url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ def _sqlite(rest: str, options: StoreOptions) -> Store:
 
 
 SCHEMES: Final[Mapping[str, Factory]] = MappingProxyType({"memory": _memory, "sqlite": _sqlite})
+
+
+def capacity(url: str, options: StoreOptions) -> int | None:
+    """Bytes that the store of that URL takes at most; None: as many as its medium."""
+    return options.memory_limit if url.partition(":")[0] == "memory" else None
 
 
 def open_url(url: str, options: StoreOptions | None = None) -> Store:

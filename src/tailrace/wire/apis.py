@@ -40,6 +40,8 @@ class Api(NamedTuple):
     grammar: Grammar
     text_reader: Callable[[], ChunkText]
     """Makes the reading of one answer's events as text."""
+    usage_on_request: bool = False
+    """It reports the tokens of a streamed answer to those only who ask with ``stream_options``."""
 
 
 CHAT: Final = Api(
@@ -51,6 +53,7 @@ CHAT: Final = Api(
     "[DONE]",
     chat.GRAMMAR,
     chat.text_reader,
+    usage_on_request=True,
 )
 COMPLETIONS: Final = Api(
     "completions",
@@ -61,6 +64,7 @@ COMPLETIONS: Final = Api(
     "[DONE]",
     completions.GRAMMAR,
     completions.text_reader,
+    usage_on_request=True,
 )
 RESPONSES: Final = Api(
     "responses",
