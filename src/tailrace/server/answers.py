@@ -15,6 +15,7 @@ from tailrace.log.lifecycle import State
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, EndingKind
 from tailrace.server.addresses import stream_url
+from tailrace.server.owners import owned_name
 from tailrace.server.services import CHAT, Services
 from tailrace.sources.facts import Tokens
 from tailrace.sources.order import Order
@@ -25,8 +26,6 @@ from tailrace.wire.estimate import estimated_tokens
 # A generation's characters that tell its time: enough to find an answer by in a log, and nothing
 # of the part that makes its link a secret.
 _SHOWN: Final = 10
-# Several times as long as any API's ids are; a name is to be a name.
-_LONGEST_ID: Final = 200
 # What a model may be called in a log: a client can send anything in its place.
 _NAME: Final = re.compile(r"[\w.:/@+-]{0,100}", re.ASCII)
 # Bytes of an answer that are read to count its tokens by; of a longer one the rest is reckoned.
@@ -58,9 +57,12 @@ async def keep(stream: Stream, relay: Relay | None) -> None:
         raise failure
 
 
-def alias_of(api: Api, identity: str) -> str:
-    """The further name of the stream of an answer that its API calls ``identity``."""
-    return f"{CHAT}={api.name}/{identity}"
+def alias_of(api: Api, identity: str, owner: bytes) -> str:
+    """Return the alias of the answer that its API calls ``identity`` and ``owner`` asked for.
+
+    ``identity`` may hold anything that JSON can, lone surrogates among it.
+    """
+    return owned_name("id", owner, api.name.encode(), identity.encode("utf-8", "surrogatepass"))
 
 
 def content_location(stream: Stream) -> tuple[bytes, bytes]:
@@ -103,10 +105,9 @@ class Recorder:
         self._counting: set[asyncio.Task[None]] = set()
 
     def named(self, relay: Relay, identity: str) -> None:
-        """By this name the API's own calls find the answer."""
-        if len(identity) > _LONGEST_ID:
-            return
-        self._catalogue.alias(relay.stream, alias_of(relay.order.api, identity))
+        """By this name the API's own calls find the answer, if its owner makes them."""
+        order = relay.order
+        self._catalogue.alias(relay.stream, alias_of(order.api, identity, order.owner))
 
     def ended(self, relay: Relay) -> None:
         """Note the facts, where need be after counting what the upstream did not come to say."""

@@ -25,9 +25,8 @@ from tailrace.errors import BadRequest, IdempotencyMismatch, NotFound
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.stream import Stream
 from tailrace.server.answers import content_location, keep, note_of
-from tailrace.server.services import CHAT
+from tailrace.server.owners import owned_name, owner_of
 from tailrace.sources.relay import Relay
-from tailrace.wire import credentials
 
 # As long as any UUID or hash, and what other APIs allow.
 _LONGEST: Final = 255
@@ -64,11 +63,8 @@ def read_key(path: str, headers: Headers, body: bytes) -> Key | None:
         return None
     if len(values) > 1 or not 0 < len(values[0].strip()) <= _LONGEST:
         raise BadRequest(f"Send one Idempotency-Key, of at most {_LONGEST} characters.")
-    whose = [value for name, value in headers if name in credentials.FIELDS]
-    parts = [path.encode("latin-1"), values[0].strip(), *whose]
-    # Lengths before the parts, so that no two lists of parts make the same text.
-    name = b"".join(b"%d:%b" % (len(part), part) for part in parts)
-    return Key(f"{CHAT}=key/{hashlib.sha256(name).hexdigest()}", hashlib.sha256(body).hexdigest())
+    name = owned_name("key", owner_of(headers), path.encode("latin-1"), values[0].strip())
+    return Key(name, hashlib.sha256(body).hexdigest())
 
 
 class Keys:

@@ -8,7 +8,9 @@
     DELETE /v1/responses/{id}                       forgotten
     GET, DELETE /v1/chat/completions/{id}           likewise; N counts events from 0
 
-An id that we do not know is the upstream's affair: it is asked.
+An id belongs to the credentials that the answer was asked with (``owners.py``). Where one
+repeats, it means the latest answer; an earlier one has its own link. An id that means no answer
+of theirs is the upstream's affair: it is asked.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from tailrace.server.answers import alias_of, content_location, note_of
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_upstream
 from tailrace.server.model_passing import pass_on, upstream_path
+from tailrace.server.owners import owner_of
 from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream
 from tailrace.sources.relay import Relay
@@ -49,11 +52,13 @@ def _identity(exchange: Exchange, api: Api) -> str:
     return unquote(exchange.path.removeprefix(f"/v1{api.path}/"))
 
 
-async def _find(services: Services, api: Api, identity: str) -> Stream | None:
+async def _find(exchange: Exchange, services: Services, api: Api, identity: str) -> Stream | None:
+    """The latest answer of this id that was asked for with the credentials of this request."""
     if not identity or "/" in identity:
         return None
+    owner = owner_of(exchange.headers)
     try:
-        stream = await services.catalogue.known_as(alias_of(api, identity))
+        stream = await services.catalogue.known_as(alias_of(api, identity, owner))
     except NotFound:
         return None
     if isinstance(stream.source, Relay):
@@ -65,7 +70,7 @@ def retrieve(api: Api) -> Handler:
     """GET of one answer."""
 
     async def handle(exchange: Exchange, services: Services) -> None:
-        stream = await _find(services, api, _identity(exchange, api))
+        stream = await _find(exchange, services, api, _identity(exchange, api))
         if stream is None:
             await pass_on(exchange, services)
             return
@@ -87,7 +92,7 @@ def cancel(api: Api) -> Handler:
 
     async def handle(exchange: Exchange, services: Services) -> None:
         identity, stop, _ = _identity(exchange, api).rpartition(_CANCEL)
-        stream = await _find(services, api, identity) if stop else None
+        stream = await _find(exchange, services, api, identity) if stop else None
         if stream is None:
             await pass_on(exchange, services)
             return
@@ -103,7 +108,7 @@ def delete(api: Api) -> Handler:
 
     async def handle(exchange: Exchange, services: Services) -> None:
         identity = _identity(exchange, api)
-        stream = await _find(services, api, identity)
+        stream = await _find(exchange, services, api, identity)
         if stream is None:
             await pass_on(exchange, services)
             return

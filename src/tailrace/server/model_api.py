@@ -16,6 +16,7 @@ from tailrace.server.answers import Waiting, keep, make_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_client, to_upstream
 from tailrace.server.idempotency import Found, read_key
+from tailrace.server.owners import owner_of
 from tailrace.server.passing import hand_through
 from tailrace.server.requests import (
     ModelRequest,
@@ -113,25 +114,27 @@ def continues(exchange: Exchange, services: Services) -> bool:
 
 
 def order_for(
+    exchange: Exchange,
     services: Services,
     api: Api,
     body: bytes,
     asked: ModelRequest,
-    policy: Policy,
     *,
-    goes_on: bool,
+    policy: Policy,
 ) -> tuple[Order, bytes]:
     """What is asked for, and the body that asks for it: with usage, if nobody said otherwise.
 
-    ``goes_on``: another upstream goes on where the answer breaks off.
+    Raises BadRequest.
     """
     asks_usage = services.ask_usage and api.usage_on_request and not asked.stream_options
     if asks_usage:
         body = set_member(body, "stream_options", b'{"include_usage":true}')
+    goes_on = continues(exchange, services)
     order = Order(
         api,
         policy,
         asked.model,
+        owner_of(exchange.headers),
         hide_usage=asks_usage,
         input_tokens=estimated_request(len(body)),
         continued=partial(continued_request, body) if goes_on and api is CHAT else None,
@@ -199,8 +202,7 @@ async def begin(
     """
     key = read_key(exchange.path, exchange.headers, body)
     policy = policy or policy_for(exchange, services, asked.model)
-    goes_on = continues(exchange, services)
-    order, sent = order_for(services, api, sent or body, asked, policy, goes_on=goes_on)
+    order, sent = order_for(exchange, services, api, sent or body, asked, policy=policy)
     attempts = services.upstreams.attempts(request_for(exchange, api, sent, asked))
     if key is not None:
         return await services.keys.find(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tailrace.log.attendance import Policy
@@ -20,6 +20,8 @@ class Order:
     api: Api
     policy: Policy
     model: str = ""
+    owner: bytes = field(default=b"", repr=False)
+    """A digest of the credentials that it is asked for with: by its id nobody else finds it."""
     hide_usage: bool = False
     """Usage is reported because we asked for it: it is kept, and not shown."""
     input_tokens: int = 0

@@ -12,6 +12,8 @@ from tailrace.wire import strict_json
 from tailrace.wire.apis import MESSAGES, RESPONSES, Api
 from tailrace.wire.strict_json import NotJson, Value, members
 
+LONGEST_ID: Final = 1024
+"""Characters of an answer's id: gateways put whole routes into theirs, of a few hundred."""
 _WRAPPERS: Final = {RESPONSES.name: "response", MESSAGES.name: "message"}
 # No quote of these is in a string: there it would have a backslash before it, and so would the
 # other one. They may be members of something inside, though.
@@ -35,11 +37,14 @@ class Usage(NamedTuple):
 
 
 def answer_id(api: Api, data: bytes) -> str:
-    """The id of the answer that begins with this event; empty where it has none."""
+    """The id of the answer that begins with this event; empty where it has none.
+
+    One of more than ``LONGEST_ID`` characters counts as none: it is kept and logged nowhere.
+    """
     event = _read(data)
     wrapper = _WRAPPERS.get(api.name)
     found = (members(event.get(wrapper)) if wrapper else event).get("id")
-    return found if isinstance(found, str) else ""
+    return found if isinstance(found, str) and len(found) <= LONGEST_ID else ""
 
 
 def sequence_number(data: bytes) -> int | None:
