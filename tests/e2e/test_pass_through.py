@@ -436,7 +436,8 @@ def test_what_is_passed_through_is_no_page_of_ours(scripted: Scripted) -> None:
     page = ("content-type", "text/html")
     upstream.script(respond(200, b"<script>fetch('/streams')</script>", page))
     with Viewer(server, "POST", "/v1/files/a").head() as viewer:
-        assert viewer.fields["content-security-policy"] == "sandbox"
+        assert viewer.fields["content-security-policy"] == "sandbox; default-src 'none'"
+        assert viewer.fields["x-content-type-options"] == "nosniff"
 
 
 def test_nothing_of_it_is_kept_and_nothing_logged_but_the_route(scripted: Scripted) -> None:

@@ -11,6 +11,7 @@ import pytest
 import tailrace
 from tailrace import Event, Handle, Live, NotFound, NotWhole, StreamExists, StreamIsClosed, Streams
 from tailrace.errors import (
+    BadRequest,
     ConfigError,
     MalformedName,
     OffsetGone,
@@ -100,6 +101,10 @@ def test_names_are_taken_once_and_freed_by_deleting() -> None:
                 await streams.create("n", content_type="application/json", exist_ok=True)
             with pytest.raises(MalformedName):
                 await streams.create("a//b")
+            with pytest.raises(BadRequest):
+                await streams.create("o", content_type="text/plain, text/html")
+            with pytest.raises(BadRequest):
+                streams.live("o", content_type='text/plain; x="\u0131"')
             reader = asyncio.create_task(told(first))
             await asyncio.sleep(0)
             await streams.delete("n")

@@ -69,6 +69,11 @@ NOT_CLIENT = [
     "Stream-Closed",
     "NEL",
     "Report-To",
+    "Content-Security-Policy",
+    "Permissions-Policy",
+    "Set-Login",
+    "Speculation-Rules",
+    "X-Content-Type-Options",
 ]
 CLIENT = [
     "Content-Type",

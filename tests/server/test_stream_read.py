@@ -147,11 +147,17 @@ def test_answers_of_models_are_nobodys_to_keep(target: str) -> None:
         ("multipart/x-mixed-replace; boundary=x", True),
         ("text/plain", False),
         ("application/json", False),
+        ("text/event-stream", False),
+        ("image/png", False),
+        ('video/mp4; codecs="avc1.42E01E, mp4a.40.2"', False),
         ("application/pdf", False),
-        ("application/octet-stream", False),
+        ("application/octet-stream", True),
+        ("text/css", True),
+        ("made/up", True),
+        ("text/plain; x='; y=\"'a, text/html;z=\"", True),
     ],
 )
-def test_what_a_browser_would_run_is_shown_without_our_origin(
+def test_what_is_not_known_to_be_passive_is_shown_without_our_origin(
     content_type: str, sandboxed: bool
 ) -> None:
     async def scenario(house: House) -> None:

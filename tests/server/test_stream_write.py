@@ -41,6 +41,35 @@ def test_that_it_is_closed_comes_before_all_else_that_is_wrong(
     asking(scenario)
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain; x=y, text/html",
+        "text/plain, text/html",
+        'text/plain; x="y',
+        'text/plain; x="y"z',
+        "text/plain; x",
+        "text/plain; x\x01=y",
+        "text",
+        "text/plain text/html",
+        f"text/plain; x={'y' * 256}",
+    ],
+)
+def test_what_is_no_media_type_makes_no_stream_and_is_refused_in_one_sentence(
+    content_type: str,
+) -> None:
+    async def scenario(house: House) -> None:
+        refused = await house.ask("PUT", "/streams/a", {"content-type": content_type}, b"x")
+        assert (refused.status, code(refused)) == (400, "bad_request")
+        assert "Content-Type must" in json.loads(refused.body)["detail"]
+        assert (await house.ask("GET", "/streams/a")).status == 404
+        await made(house, "a")
+        refused = await house.ask("POST", "/streams/a", {"content-type": content_type}, b"x")
+        assert (refused.status, code(refused)) == (400, "bad_request")
+
+    asking(scenario)
+
+
 def test_a_body_over_the_limit_leaves_nothing_behind() -> None:
     async def scenario(house: House) -> None:
         refused = await house.ask("PUT", "/streams/b", TEXT, b"x" * 1001)

@@ -33,6 +33,7 @@ from tailrace.errors import MalformedOffset, NotFound, StreamExists
 from tailrace.log.making import Making
 from tailrace.log.stream import Stream
 from tailrace.model import Offset, StreamInfo
+from tailrace.wire.durable import check_content_type
 from tailrace.wire.media_type import essence
 from tailrace.wire.names import name_to_path, parse_name
 
@@ -135,8 +136,9 @@ class Streams:
         """Make a stream, or with ``exist_ok`` get the one that is there; durable on return.
 
         ``ttl``: seconds without a read or a write after which it is gone. Raises StreamExists,
-        MalformedName, TooMany or StoreError.
+        MalformedName, BadRequest (for what is no content type), TooMany or StoreError.
         """
+        check_content_type(content_type)
         if exist_ok and (there := await self._existing(name, content_type)) is not None:
             return there
         making = Making(content_type, ttl)
@@ -150,8 +152,12 @@ class Streams:
         return self._handle(await self._runtime.catalogue.get(name))
 
     def live(self, name: str, *, content_type: str = TEXT, ttl: int | None = None) -> Live:
-        """A new stream that the block of an ``async with`` fills; see ``tailrace.embed.live``."""
+        """A new stream that the block of an ``async with`` fills; see ``tailrace.embed.live``.
+
+        Raises BadRequest for what is no content type.
+        """
         catalogue = self._runtime.catalogue
+        check_content_type(content_type)
 
         async def make() -> tuple[Stream, Handle]:
             catalogue.refuse_if_unwell()

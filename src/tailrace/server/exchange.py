@@ -14,7 +14,9 @@ from tailrace.errors import ShuttingDown
 from tailrace.server.access_log import Entry, Receive, Send
 from tailrace.server.addresses import ROOTS, Roots
 from tailrace.server.http1 import EXTENSION, Connection
+from tailrace.server.isolation import isolated
 from tailrace.server.requests import ClientGone
+from tailrace.wire.media_type import essence_of
 
 T = TypeVar("T")
 
@@ -62,23 +64,23 @@ class Exchange:
         host = self.header(b"host")
         return path if host is None else b"%b://%b%b" % (self.scheme.encode(), host, path)
 
-    def accepts(self, media_type: bytes) -> bool:
+    def accepts(self, media_type: str) -> bool:
         """Whether the client asks for that type by name."""
         accept = self.header(b"accept") or b""
-        return media_type in (part.split(b";")[0].strip().lower() for part in accept.split(b","))
+        return media_type in map(essence_of, accept.split(b","))
 
     def accepts_events(self) -> bool:
         """Whether the client asks for an event stream by name, as EventSource does."""
-        return self.accepts(b"text/event-stream")
+        return self.accepts("text/event-stream")
 
     def asks_for_events(self) -> bool:
         """The same, or it names the last event that it had, which only such clients do."""
         return self.accepts_events() or self.header(b"last-event-id") is not None
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Send the response's head."""
+        """Send the response's head, with the fields that isolate it in a browser."""
         self.started = True
-        fields = [*headers, *self.extra]
+        fields = isolated(status, (*headers, *self.extra))
         await self.send({"type": "http.response.start", "status": status, "headers": fields})
 
     async def write(self, data: bytes, *, more: bool = True) -> None:

@@ -46,7 +46,6 @@ _FIELDS: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"private, no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
-    (b"x-content-type-options", b"nosniff"),
 ]
 
 

@@ -25,7 +25,7 @@ Tailrace: every stream is an append-only log, a reader is only a place in it.
 
 async def index(exchange: Exchange, services: Services) -> None:
     """The page for whoever types the address into a browser; else what there is, as text."""
-    if exchange.accepts(b"text/html") and page.is_built():
+    if exchange.accepts("text/html") and page.is_built():
         await page.page(exchange, services)
         return
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"vary", b"Accept")]

@@ -60,6 +60,7 @@ _NOT_TO_UPSTREAM_PREFIXES: Final = (b"sec-", b"stream-", b"tailrace-", b"x-forwa
 
 _NOT_TO_CLIENT: Final = _HOP_BY_HOP | {
     b"alt-svc",
+    b"activate-storage-access",
     b"clear-site-data",
     b"content-location",  # ours says where the answer is kept
     b"content-security-policy",
@@ -68,7 +69,11 @@ _NOT_TO_CLIENT: Final = _HOP_BY_HOP | {
     b"cross-origin-opener-policy",
     b"cross-origin-resource-policy",
     b"date",
+    b"document-policy",
+    b"integrity-policy",
     b"nel",
+    b"origin-agent-cluster",
+    b"permissions-policy",
     b"public-key-pins",
     b"refresh",
     b"report-to",
@@ -76,10 +81,13 @@ _NOT_TO_CLIENT: Final = _HOP_BY_HOP | {
     b"server",
     b"service-worker-allowed",
     b"set-cookie",
+    b"set-login",
+    b"speculation-rules",  # would have a browser ask for our URLs by itself, in our own name
     b"strict-transport-security",
     b"timing-allow-origin",
     b"via",
     b"www-authenticate",  # would have a browser ask its user for the upstream's password
+    b"x-content-type-options",  # said with every response (isolation.py)
     b"x-sendfile",
 }
 # X-Accel-Redirect and X-Sendfile would have a web server before us send a file of its own.

@@ -228,7 +228,7 @@ async def beginning(
     call: Call | None = None
     try:
         call = await exchange.unless_gone(relay.begun(patience))
-        if call is not None and call.status == 200 and media_type(call) != b"application/json":
+        if call is not None and call.status == 200 and media_type(call) != "application/json":
             await refuse_unless_stream(call, services.upstreams.redact)
     except TailraceError as error:
         refused = error

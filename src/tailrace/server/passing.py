@@ -10,7 +10,7 @@ from tailrace.contracts import BodyEnd, Call
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_client
 from tailrace.server.viewing import STREAMING
-from tailrace.wire.media_type import essence
+from tailrace.wire.media_type import essence_of
 
 Redact: TypeAlias = Callable[[bytes], bytes]
 
@@ -76,8 +76,7 @@ async def pass_refusal(exchange: Exchange, call: Call, redact: Redact) -> None:
 async def pass_through(exchange: Exchange, call: Call, redact: Redact) -> None:
     """Everything else, streaming. A body that the upstream cuts is cut for the client too."""
     headers = to_client(call.headers, keep_length=True, keep_encoding=True)
-    content_type = dict(headers).get(b"content-type", b"")
-    if essence(content_type.decode("latin-1")) == "text/event-stream":
+    if essence_of(dict(headers).get(b"content-type")) == "text/event-stream":
         headers = [*(field for field in headers if field[0] != b"cache-control"), *STREAMING]
     await exchange.start(call.status, [(n, redact(v)) for n, v in headers])
     pipe = _Pipe(call)

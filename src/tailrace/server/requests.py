@@ -25,6 +25,7 @@ from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, BodyTooLarge, MalformedOffset, UnsupportedMediaType
 from tailrace.model import Offset
 from tailrace.wire.durable import parse_offset
+from tailrace.wire.media_type import essence_of
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -131,10 +132,10 @@ def parse_stream_json(body: bytes) -> Prompt:
 
 def parse_stream_body(content_type: bytes | None, body: bytes) -> Prompt:
     """By the request's Content-Type. Raises BadRequest or UnsupportedMediaType."""
-    media_type = (content_type or b"").partition(b";")[0].strip().lower()
-    if media_type == b"application/x-www-form-urlencoded":
+    media_type = essence_of(content_type)
+    if media_type == "application/x-www-form-urlencoded":
         return parse_stream_form(body)
-    if media_type == b"application/json":
+    if media_type == "application/json":
         return parse_stream_json(body)
     raise UnsupportedMediaType(
         "Send the parameters as application/x-www-form-urlencoded or application/json."

@@ -8,31 +8,20 @@ from tailrace.contracts import Headers
 from tailrace.log.stream import Stream
 from tailrace.server.services import CHAT, StreamRules
 from tailrace.wire.durable import format_expires_at
-from tailrace.wire.media_type import essence
 
 Fields = list[tuple[bytes, bytes]]
 
-# What may be shown as the type it says (the protocol, 12.7).
-SECURITY: Headers = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"cross-origin-resource-policy", b"cross-origin"),
-)
+# Whoever may read a stream may show it where they like (the protocol, 12.7).
+SECURITY: Headers = ((b"cross-origin-resource-policy", b"cross-origin"),)
 NO_STORE: Final = (b"cache-control", b"no-store")
 _PRIVATE: Final = (b"cache-control", b"private, no-store")
 # The protocol's own values (10.1): what was appended never changes.
 _CACHED: Final = b"%b, max-age=60, stale-while-revalidate=300"
-# In types with these words a page or an image can run scripts, or have parts that do: shown, but
-# without our origin. Not simply in all: Chromium's PDF viewer does not open in a sandbox.
-_ACTIVE: Final = ("html", "xml", "svg", "javascript", "ecmascript", "multipart")
-_SANDBOX: Final = (b"content-security-policy", b"sandbox; default-src 'none'")
 
 
 def content_fields(stream: Stream) -> Fields:
-    """The stream's own type; one that a browser would run is kept from doing harm."""
-    fields = [(b"content-type", stream.content_type.encode("latin-1")), *SECURITY]
-    if any(word in essence(stream.content_type) for word in _ACTIVE):
-        fields.append(_SANDBOX)
-    return fields
+    """The stream's own type; ``isolation.py`` adds what keeps it from doing harm."""
+    return [(b"content-type", stream.content_type.encode("latin-1")), *SECURITY]
 
 
 def next_offset(stream: Stream, seq: int) -> tuple[bytes, bytes]:

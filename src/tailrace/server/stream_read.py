@@ -36,7 +36,7 @@ from tailrace.views.durable import ControlMarker, DurableView
 from tailrace.views.sse import SseView
 from tailrace.wire.durable import etag, is_base64, matches
 from tailrace.wire.live_cursor import MAX_JITTER, next_cursor
-from tailrace.wire.media_type import is_json
+from tailrace.wire.media_type import essence_of, is_json
 from tailrace.wire.sse import encode_event
 
 # Data bytes in one answer: what a slow client may have us hold, and one read of the store, which
@@ -221,7 +221,7 @@ async def _view(exchange: Exchange, services: Services, stream: Stream, query: R
         return
     name = query.view or SseView.name
     view = make_view(name, stream.content_type)
-    is_sse = view.media_type.startswith(b"text/event-stream")
+    is_sse = essence_of(view.media_type) == "text/event-stream"
     fields = _event_fields(stream) if is_sse else _view_fields(stream, view.media_type)
     await exchange.start(200, fields)
     fresh = not exchange.header(b"last-event-id") and query.offset in (None, EARLIEST)

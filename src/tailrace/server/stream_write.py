@@ -37,7 +37,7 @@ async def put(exchange: Exchange, services: Services) -> None:
     """Create a stream, or a fork of one, or find it as it was created."""
     name = name_of(exchange.path, exchange.roots)
     refuse_ours(name)
-    given = exchange.header(b"content-type")
+    given = _given_type(exchange)
     content_type = durable.parse_content_type(given) if given else None
     ttl, expires_at = _expiry(exchange)
     close = durable.is_closed_flag(exchange.header(b"stream-closed"))
@@ -54,6 +54,11 @@ async def put(exchange: Exchange, services: Services) -> None:
     if created:
         fields.append((b"location", exchange.url()))
     await exchange.respond(201 if created else 200, [*fields, say.NO_STORE])
+
+
+def _given_type(exchange: Exchange) -> bytes:
+    """The Content-Type; empty where there is none; of several fields a list, which is no type."""
+    return b", ".join(value for name, value in exchange.headers if name == b"content-type")
 
 
 def _expiry(exchange: Exchange) -> tuple[int | None, int | None]:
@@ -148,8 +153,8 @@ def _checked(exchange: Exchange, stream: Stream, body: bytes, *, close: bool) ->
         return ()
     if stream.state is State.CLOSED:
         return [(DATA, body)]
-    given = exchange.header(b"content-type")
-    if given is None:
+    given = _given_type(exchange)
+    if not given:
         raise BadRequest("An append needs a Content-Type: that of the stream.")
     refuse_other_type(durable.parse_content_type(given), stream.content_type)
     records = _records(body, stream.content_type)

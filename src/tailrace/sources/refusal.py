@@ -7,12 +7,13 @@ from typing import Final
 
 from tailrace.contracts import Call
 from tailrace.errors import TailraceError, UpstreamBroken, UpstreamRefused
+from tailrace.wire.media_type import essence_of
 from tailrace.wire.records import error_message
 
 # An upstream's refusal is a short JSON object; more of it helps nobody.
 REFUSAL_LIMIT: Final = 64 * 1024
 
-_EVENTS: Final = b"text/event-stream"
+_EVENTS: Final = "text/event-stream"
 _PLAIN: Final = (b"", b"identity")
 
 
@@ -23,9 +24,9 @@ def is_stream(call: Call) -> bool:
     return call.status == 200 and media_type(call) == _EVENTS and encoding in _PLAIN
 
 
-def media_type(call: Call) -> bytes:
+def media_type(call: Call) -> str:
     """The type of the body, in lower case, without parameters."""
-    return dict(call.headers).get(b"content-type", b"").split(b";")[0].strip().lower()
+    return essence_of(dict(call.headers).get(b"content-type"))
 
 
 async def words_of(call: Call, redact: Callable[[bytes], bytes]) -> TailraceError:
@@ -52,11 +53,11 @@ async def refuse_unless_stream(call: Call, redact: Callable[[bytes], bytes]) -> 
             body = b""
         said = error_message(body) if body else "nothing"
         raise UpstreamRefused(f"The upstream answered {call.status}: {said}")
-    kind = redact(media_type(call))
+    kind = redact(media_type(call).encode("latin-1")).decode("latin-1")
     if kind != _EVENTS:
         raise UpstreamBroken(
             "The upstream answered with "
-            f"{kind.decode('latin-1')[:80] or 'no content type'} instead of an event "
+            f"{kind[:80] or 'no content type'} instead of an event "
             "stream; check that its URL is the API's base URL."
         )
     _refuse_compressed(call, redact)

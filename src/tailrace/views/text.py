@@ -9,7 +9,7 @@ from typing import Final
 from tailrace.contracts import Closing
 from tailrace.model import DATA, Ending, Event
 from tailrace.wire.apis import api_of
-from tailrace.wire.media_type import essence
+from tailrace.wire.media_type import parse
 
 
 class TextView:
@@ -51,7 +51,7 @@ def _media_type(content_type: str) -> bytes:
     Not the stream's own type: whoever may append ``text/html`` could otherwise run scripts in
     our origin.
     """
-    _, _, parameters = content_type.partition(";")
-    if essence(content_type).startswith("text/") and parameters.strip():
-        return f"text/plain; {parameters.strip()}".encode()
+    kind = parse(content_type)
+    if kind is not None and kind.essence.startswith("text/") and kind.parameters:
+        return f"text/plain; {content_type.partition(';')[2].strip()}".encode("latin-1")
     return b"text/plain; charset=utf-8"

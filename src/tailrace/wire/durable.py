@@ -12,7 +12,7 @@ from typing import Final
 
 from tailrace.errors import BadRequest, MalformedOffset
 from tailrace.model import Offset
-from tailrace.wire.media_type import essence, is_json
+from tailrace.wire.media_type import essence, is_json, parse
 
 # JavaScript's largest exact integer, which the protocol sets as a bound (5.2.1).
 _MAX_INTEGER: Final = 2**53 - 1
@@ -25,8 +25,6 @@ _ZERO: Final = "0000000000000000_0000000000000000"
 _DIGITS: Final = re.compile(rb"[0-9]{1,16}")
 _CANONICAL: Final = re.compile(rb"0|[1-9][0-9]{0,15}")
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e\x80-\xff]+")
-# RFC 9110, 8.3.1; parameters are kept as they came.
-_TYPE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 3339, 5.6.
 _TIMESTAMP: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
@@ -129,13 +127,20 @@ def parse_fork_offset(value: bytes) -> Offset | str:
 
 
 def parse_content_type(value: bytes) -> str:
-    """A stream's content type, as it is to be given back."""
-    kind = value.partition(b";")[0].strip()
-    if not _TYPE.fullmatch(kind) or not _PRINTABLE.fullmatch(value):
-        raise BadRequest("Content-Type must be a media type such as text/plain.")
-    if len(value) > _MAX_CONTENT_TYPE:
+    """A stream's content type, as it is to be given back, from a field value."""
+    return check_content_type(value.decode("latin-1").strip(" \t"))
+
+
+def check_content_type(content_type: str) -> str:
+    """Return a content type that a stream may have. Raises BadRequest for any other text."""
+    if len(content_type) > _MAX_CONTENT_TYPE:
         raise BadRequest(f"Content-Type must have at most {_MAX_CONTENT_TYPE} characters.")
-    return value.decode("latin-1")
+    if parse(content_type) is None:
+        raise BadRequest(
+            "Content-Type must be one media type such as text/plain, or text/csv; charset=utf-8; "
+            "a parameter's value with other characters than a name's stands in double quotes."
+        )
+    return content_type
 
 
 def is_text(content_type: str) -> bool:
