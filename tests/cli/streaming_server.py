@@ -1,6 +1,9 @@
-"""A program for the runner's tests: ``python streaming_server.py obedient|stubborn TIMEOUT``.
+"""A program for the runner's tests.
 
-Prints its port when it is ready and what happens to it. ``/`` streams for ever; the obedient
+``python streaming_server.py obedient|stubborn TIMEOUT [KEEPALIVE]``
+
+Prints its port when it is ready and what happens to it. ``/short`` is answered, ``/`` streams for
+ever; the obedient
 application ends its streams when asked to drain, the stubborn one never returns from drain.
 """
 
@@ -23,6 +26,9 @@ class Endless:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/short":
+            await send({"type": "http.response.body", "body": b"short\n"})
+            return
         await send({"type": "http.response.body", "body": b"first\n", "more_body": True})
         try:
             await self.drained.wait()
@@ -47,6 +53,7 @@ async def main() -> None:
             listening,
             protocol=HttpToolsProtocol,
             stop=stop,
+            keepalive_timeout=float((*sys.argv, "75")[3]),
             shutdown_timeout=float(sys.argv[2]),
             ready=lambda: print(port, flush=True),
         )

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 
 @contextmanager
-def running(manner: str, shutdown_timeout: float) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(PROGRAM), manner, str(shutdown_timeout)]
+def running(manner: str, shutdown_timeout: float, *more: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(PROGRAM), manner, str(shutdown_timeout), *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -112,3 +112,15 @@ def test_nobody_can_connect_any_more_while_streams_are_drained() -> None:
             assert process.stdout.readline() == "draining\n"
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def test_under_uvicorns_own_protocol_too_an_idle_connection_is_closed_after_keepalive_timeout() -> (
+    None
+):
+    with running("obedient", PATIENCE, "0.05") as process:
+        address = ("127.0.0.1", port_of(process))
+        with socket.create_connection(address, timeout=PATIENCE) as client:
+            client.sendall(b"GET /short HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert read_to_end(client).endswith(b"short\n\r\n0\r\n\r\n")
+        process.send_signal(signal.SIGTERM)
+        assert output_of(process)[-2:] == ["flushed", ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -212,6 +213,18 @@ def test_a_closed_standard_output_does_not_end_the_server() -> None:
             assert httpx.get(f"{server.url}/health").status_code == 200
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
+
+
+def test_an_idle_connection_is_closed_after_keepalive_timeout() -> None:
+    flags = ["--keepalive-timeout", "50ms", "--store", "memory:"]
+    with serving(*flags, *NOWHERE) as server:
+        url = httpx.URL(server.url)
+        with socket.create_connection((url.host, url.port or 0), timeout=PATIENCE) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            received = b""
+            while piece := client.recv(4096):
+                received += piece
+    assert received.startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.slow

@@ -69,9 +69,13 @@ class Served:
             return await client.everything()
 
     @property
-    def transport(self) -> Any:
+    def connection(self) -> Any:
         (connection,) = self.state.connections
-        return connection.transport
+        return connection
+
+    @property
+    def transport(self) -> Any:
+        return self.connection.transport
 
     async def idle(self) -> None:
         """Wait until every request's task is over."""
@@ -122,7 +126,11 @@ class Response:
 
 @asynccontextmanager
 async def serving(
-    app: App, limits: Limits = DEFAULTS, log: AccessLog | None = None
+    app: App,
+    limits: Limits = DEFAULTS,
+    log: AccessLog | None = None,
+    *,
+    keepalive_timeout: float = 75.0,
 ) -> AsyncIterator[Served]:
     state = ServerState()
     scopes: list[dict[str, Any]] = []
@@ -135,6 +143,7 @@ async def serving(
         recorded, http=make_protocol(limits, log), ws="none", lifespan="off", log_config=None
     )
     config.load()
+    config.timeout_keep_alive = keepalive_timeout  # type: ignore[assignment]
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: config.http_protocol_class(  # type: ignore[call-arg]

@@ -64,12 +64,14 @@ async def serve(
     *,
     protocol: type[asyncio.Protocol],
     stop: asyncio.Event,
+    keepalive_timeout: float,
     shutdown_timeout: float,
     ready: Callable[[], None],
 ) -> None:
     """Serve until ``stop`` is set, then shut down within ``shutdown_timeout`` seconds.
 
-    ``ready`` is called once requests can be served. The listener is closed at the end.
+    A connection without a request is closed after ``keepalive_timeout`` seconds. ``ready`` is
+    called once requests can be served. The listener is closed at the end.
     """
     config = uvicorn.Config(
         application,
@@ -87,6 +89,8 @@ async def serve(
         workers=1,
         backlog=BACKLOG,
     )
+    # Said to be an int by uvicorn's signature, and only ever given to call_later.
+    config.timeout_keep_alive = keepalive_timeout  # type: ignore[assignment]
     await _Server(config, application, stop, shutdown_timeout, ready).serve([listener])
 
 

@@ -96,6 +96,7 @@ async def _serve(
                     extends=not settings.plain_asgi,
                 ),
                 stop=stop,
+                keepalive_timeout=settings.keepalive_timeout,
                 shutdown_timeout=settings.shutdown_timeout,
                 ready=lambda: say("\n".join(started.where_to_look)),
             )

@@ -68,6 +68,13 @@ class Settings:
         "Write streams through ASGI alone, as under any other server, and not straight to the "
         "transport: costs more for each event; for comparing, and for finding faults.",
     )
+    keepalive_timeout: float = row(
+        75.0,
+        kinds.seconds(0, _DAY),
+        "Listening",
+        "How long a connection may be idle between two requests; longer than the 60 s for which "
+        "load balancers keep theirs, else they send a request into a connection that we close.",
+    )
     shutdown_timeout: float = row(
         10.0,
         kinds.seconds(0, 3600),

@@ -35,7 +35,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
 from uvicorn._types import HTTPScope
@@ -51,7 +51,7 @@ from tailrace.server.flow import Flow
 from tailrace.server.head_limits import Limits
 from tailrace.server.problems import problem
 from tailrace.server.reading import Head, RequestReader, Stage
-from tailrace.server.sockets import set_options
+from tailrace.server.sockets import has_unread, set_options
 
 __all__ = ["EXTENSION", "Connection", "Http1Protocol", "Limits", "make_protocol"]
 
@@ -69,6 +69,8 @@ MAX_PIPELINED: Final = 16
 # Seconds to read and drop what a refused client still sends. nginx waits 5 s between packets;
 # we wait 2 s in all, since the answer has usually arrived within a round trip.
 LINGER: Final = 2.0
+# Seconds for what the kernel has when a timer fires (late: the loop was busy) to be read.
+UNREAD_PATIENCE: Final = 1.0
 # Seconds for the last 64 KiB to reach a slow reader after we closed: that is 2 KiB/s.
 FLUSH_PATIENCE: Final = 30.0
 
@@ -122,7 +124,7 @@ class Http1Protocol(asyncio.Protocol):
         self.flow = Flow(transport)
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER, low=WRITE_LOW_WATER)
         set_options(transport.get_extra_info("socket"))
-        self._expire_after(self.limits.head_timeout)
+        self._expect_a_head()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._state.connections.discard(self)
@@ -190,9 +192,24 @@ class Http1Protocol(asyncio.Protocol):
             self._idle_timer.cancel()
             self._idle_timer = None
 
+    def _expect_a_head(self) -> None:
+        self._deadline = self._loop.call_later(self.limits.head_timeout, self._end_reading)
+
+    def _end_reading(self) -> None:
+        self._deadline = self._unless_unread(self.transport.abort)
+
     def _expect_a_request(self) -> None:
-        """Close where none follows for a while."""
-        self._idle_timer = self._loop.call_later(self._config.timeout_keep_alive, self._close)
+        """Close where none follows for a while; one that has begun has no more than any other."""
+        if self._reader is not None and self._reader.stage is Stage.HEAD:
+            self._expect_a_head()
+            return
+        self._idle_timer = self._loop.call_later(self._config.timeout_keep_alive, self._end_idling)
+
+    def _end_idling(self) -> None:
+        self._idle_timer = self._unless_unread(self._close)
+
+    def _unless_unread(self, end: Callable[[], None]) -> asyncio.TimerHandle:
+        return self._loop.call_later(UNREAD_PATIENCE if has_unread(self.transport) else 0, end)
 
     def _forget_what_follows(self) -> None:
         self._queue = ()
@@ -223,8 +240,10 @@ class Http1Protocol(asyncio.Protocol):
     def _mind_the_head(self, reader: RequestReader) -> None:
         """Bound the time that an unfinished head may take."""
         waiting = reader.stage is not Stage.BODY and self._unfinished() is None
+        if waiting and reader.stage is Stage.HEAD:
+            self._cancel_idle_timer()
         if waiting and self._deadline is None and self._idle_timer is None:
-            self._expire_after(self.limits.head_timeout)
+            self._expect_a_head()
 
     def _close_reader(self) -> None:
         if self._reader is not None:
@@ -382,11 +401,5 @@ def make_protocol(
 
     ``extends``: offer applications the connection; else they have plain ASGI and nothing more.
     """
-    members = {
-        "__slots__": (),
-        "limits": limits,
-        "log": log,
-        "chunks": Chunks(),
-        "extends": extends,
-    }
-    return type("LimitedHttp1Protocol", (Http1Protocol,), members)
+    members = {"limits": limits, "log": log, "chunks": Chunks(), "extends": extends}
+    return type("LimitedHttp1Protocol", (Http1Protocol,), {"__slots__": (), **members})

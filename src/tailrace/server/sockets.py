@@ -1,8 +1,10 @@
-"""Options of an accepted TCP socket."""
+"""What is asked of an accepted socket, and not of its transport."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import select
 import socket
 from typing import Final
 
@@ -29,3 +31,16 @@ def set_options(sock: socket.socket | None) -> None:
     for level, option, value in options:
         with contextlib.suppress(OSError):
             sock.setsockopt(level, option, value)
+
+
+def has_unread(transport: asyncio.BaseTransport) -> bool:
+    """Whether bytes, or the end, have come to the socket that its loop has not read yet."""
+    sock = transport.get_extra_info("socket")
+    descriptor = -1 if sock is None else sock.fileno()
+    if descriptor < 0:
+        return False
+    if not hasattr(select, "poll"):  # Windows, whose select has no highest number
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
