@@ -83,6 +83,11 @@ def test_lists_are_arrays_in_toml_and_separated_by_commas_elsewhere() -> None:
     assert settings({"allowed_hosts": "a.example, b.example:8443"}).allowed_hosts == expected
 
 
+def test_origins_may_be_of_any_scheme() -> None:
+    expected = ("https://a.example:8443", "app://obsidian.md", "chrome-extension://abc", "*")
+    assert settings({"cors_origins": ", ".join(expected)}).cors_origins == expected
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("90", 90), ("0.5", 0.5), ("20ms", 0.02), ("1.5h", 5400), ("10m", 600), ("7d", 604800)],
@@ -132,6 +137,10 @@ def test_a_size_reads_back_as_it_is_shown(value: int) -> None:
         ("allowed_hosts", "https://example.org"),
         ("cors_origins", "example.org"),
         ("cors_origins", "https://example.org/"),
+        ("cors_origins", "null"),
+        ("cors_origins", "app://"),
+        ("cors_origins", "://obsidian.md"),
+        ("cors_origins", "https://b\u00fccher.example"),
         ("model", "a\nb"),
     ],
 )

@@ -2,12 +2,13 @@ import type { ComponentType } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import { locale, t } from "./i18n"
 import { Icon } from "./parts/Icon"
+import { LoginDialog } from "./parts/LoginDialog"
 import { Problem } from "./parts/Problem"
 import { StatusLine } from "./parts/StatusLine"
-import { TokenDialog } from "./parts/TokenDialog"
 import { navigate, parsePath, path } from "./router"
 import { theme } from "./settings"
 import { type View, VIEWS } from "./views"
+import { loggedIn, logOut } from "./wire/login"
 
 export function App() {
   const { view: name, rest } = parsePath(path.value)
@@ -31,7 +32,7 @@ export function App() {
         <Choices />
       </header>
       <main id="view" tabIndex={-1}>{view !== undefined && <Loaded key={view.name} view={view} rest={rest} />}</main>
-      <TokenDialog />
+      <LoginDialog />
     </>
   )
 }
@@ -39,6 +40,9 @@ export function App() {
 function Choices() {
   return (
     <div class="choices">
+      {loggedIn.value && (
+        <button type="button" class="button" onClick={() => void leave()}>{t("logOut")}</button>
+      )}
       <button type="button" class="button" lang={locale.value === "en" ? "zh-Hans" : "en"}
         onClick={() => (locale.value = locale.value === "en" ? "zh" : "en")}>
         {locale.value === "en" ? "中文" : "English"}
@@ -53,6 +57,15 @@ function Choices() {
       </label>
     </div>
   )
+}
+
+/** Nothing of what was shown stays on the screen of somebody who left. */
+async function leave(): Promise<void> {
+  try {
+    await logOut()
+  } finally {
+    location.reload()
+  }
 }
 
 const VISITED = new Set<string>()

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tailrace.testing.chunks import chat_chunks, chunk, role_chunk
 from tailrace.testing.script import Cut, Head, Send, script, stream
@@ -280,25 +280,43 @@ def test_hostile_answers_and_names_do_nothing(
                 expect(page.get_by_role("heading", level=1)).to_contain_text(name)
 
 
-def test_a_server_with_a_token_asks_for_it_once(
+def test_a_server_with_a_token_asks_for_it_once_and_no_script_can_read_what_it_kept(
     browser: Browser, upstream: ThreadedUpstream, tmp_path: Path
 ) -> None:
-    upstream.script(stream(*chat_chunks(["Let in."])))
+    upstream.script(*[stream(*chat_chunks(["Let in."]))] * 2)
     env = {"TAILRACE_TOKEN": "open-sesame"}
     with (
         serving(upstream.base_url, tmp_path, env=env) as guarded,
         visitor(browser, guarded.url) as one,
     ):
         page = one.open()
-        for token in ("wrong", "open-sesame"):
-            page.get_by_label("Token", exact=True).fill(token)
-            page.get_by_role("button", name="Use it").click()
+        _log_in(page, "wrong")
+        expect(page.get_by_role("alert")).to_have_text("This is not the server's token.")
+        _log_in(page, "open-sesame")
         expect(page.get_by_role("dialog")).to_have_count(0)
         ask(page, "May I?")
         shows(page, "Let in.")
         page.reload()
         shows(page, "Let in.")
-        assert not any("open-sesame" in request.url for request in one.requests)
+        kept = "document.cookie + JSON.stringify({...localStorage, ...sessionStorage})"
+        cookie = next(c for c in one.context.cookies() if c["name"] == f"tailrace-{guarded.port}")
+        for secret in ("open-sesame", cookie["value"]):
+            assert not any(secret in request.url for request in one.requests)
+            assert secret not in page.evaluate(kept)
+            assert secret not in guarded.output
+            assert all(secret not in value for _, value in upstream.requests[-1].headers)
+        # What the article types into the address bar, and a tab that is opened beside.
+        assert "Let in." in one.open("/stream?content=Hello").inner_text("body")
+        second = one.open("/page/streams")
+        expect(second.get_by_role("row").filter(has_text="chat/").first).to_be_visible()
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert one.context.cookies() == []
+
+
+def _log_in(page: Page, token: str) -> None:
+    page.get_by_label("Token", exact=True).fill(token)
+    page.get_by_role("button", name="Use it").click()
 
 
 def test_it_speaks_chinese_and_remembers_a_choice(browser: Browser, server: Server) -> None:

@@ -10,6 +10,7 @@ from tailrace.server.trust import (
     RequestFacts,
     Right,
     cors_headers,
+    decide,
     is_preflight,
     preflight,
 )
@@ -86,3 +87,31 @@ def test_only_options_with_both_fields_is_a_preflight() -> None:
     assert not is_preflight("GET", both)
     assert not is_preflight("OPTIONS", both[:1])
     assert not is_preflight("OPTIONS", both[1:])
+
+
+@pytest.mark.parametrize(
+    "origin", ["app://obsidian.md", "chrome-extension://abcdefgh", "capacitor://localhost"]
+)
+def test_a_page_that_an_application_brings_along_is_allowed_by_its_scheme_and_host(
+    origin: str,
+) -> None:
+    fields = dict(cors_headers(policy(origins=(origin,)), facts_of(origin.encode())))
+    assert fields[b"access-control-allow-origin"] == origin.encode()
+    assert preflight(policy(origins=(origin,)), facts_of(origin.encode()), ("GET",))
+    for other in (b"app://other", b"https://obsidian.md", origin.encode() + b":1"):
+        with pytest.raises(Forbidden):
+            preflight(policy(origins=(origin,)), facts_of(other), ("GET",))
+
+
+@pytest.mark.parametrize("allowed", ["*", "null", "https://app.example.org"])
+@pytest.mark.parametrize("right", Right)
+def test_the_origin_null_is_refused_whatever_is_allowed(allowed: str, right: Right) -> None:
+    for token in (None, TOKEN):
+        bearer = (b"authorization", f"Bearer {TOKEN}".encode())
+        fields = (HOST, (b"origin", b"null"), bearer)
+        with pytest.raises(Forbidden):
+            decide(policy(token, (allowed,)), RequestFacts.from_headers("GET", right, fields))
+        with pytest.raises(Forbidden):
+            preflight(policy(token, (allowed,)), facts_of(b"null"), ("GET",))
+        told = dict(cors_headers(policy(token, (allowed,)), facts_of(b"null")))
+        assert b"access-control-allow-origin" not in told

@@ -1,4 +1,4 @@
-import { anotherToken, authorization, token } from "./token"
+import { loginCount, untilLoggedIn } from "./login"
 
 /** What the server said no to, in its own words. */
 export class Refused extends Error {
@@ -14,20 +14,23 @@ export class Refused extends Error {
 /** The server was not reached. */
 export class Unreachable extends Error {}
 
+// Says that a request is the page's, where a browser does not: plain HTTP of another machine.
+const OURS = { "Tailrace-Page": "1" }
+
 /**
  * A request to our server. Where it wants a token, that is asked for and the request sent again.
  * Raises Refused and Unreachable; an abort raises what fetch raises.
  */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   for (;;) {
-    const tried = token.value
-    const headers = { ...(init.headers as Record<string, string> | undefined), ...authorization() }
-    const response = await reach(path, { ...init, headers, credentials: "omit" })
+    const before = loginCount()
+    const headers = { ...(init.headers as Record<string, string> | undefined), ...OURS }
+    const response = await reach(path, { ...init, headers })
     if (response.ok) return response
     if (response.status !== 401) throw await refusal(response)
     await response.body?.cancel()
-    // Somebody may have given it while this request was on its way.
-    if (tried === token.value) await anotherToken()
+    // Somebody may have logged in while this request was on its way.
+    if (before === loginCount()) await untilLoggedIn()
   }
 }
 

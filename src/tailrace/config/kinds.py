@@ -23,7 +23,9 @@ _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", re.ASCII)
 _YES: Final = ("true", "yes", "on", "1")
 _NO: Final = ("false", "no", "off", "0")
 _HOST: Final = re.compile(r"[^\s/@?#,]+")
-_ORIGIN: Final = re.compile(r"\*|https?://[^\s/@?#,]+")
+# What browsers send, in ASCII: also of a page that an application or an extension brings along.
+# ``null``, which every sandboxed page may send, has no scheme.
+_ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://(?:(?![/@?#,])[!-~])+", re.ASCII)
 # RFC 9110, section 5.5: a field value is visible ASCII, and a key goes into one.
 _CREDENTIAL: Final = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
@@ -147,8 +149,9 @@ def hosts() -> Kind[tuple[str, ...]]:
 
 
 def origins() -> Kind[tuple[str, ...]]:
-    """Web origins, or ``*`` for all."""
-    return _several(_ORIGIN, "origins such as https://chat.example.org, or *", "ORIGIN,…")
+    """Origins as browsers send them, ``scheme://host`` with an optional port, or ``*`` for all."""
+    wanted = "origins such as https://chat.example.org or app://obsidian.md, or *"
+    return _several(_ORIGIN, wanted, "ORIGIN,…")
 
 
 def show_seconds(value: float) -> str:

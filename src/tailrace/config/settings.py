@@ -245,7 +245,9 @@ class Settings:
         (),
         kinds.origins(),
         "Access",
-        "Web origins, besides our own, whose pages may use this server; * is any.",
+        "Origins, besides our own, whose pages may use this server, such as "
+        "https://chat.example.org, app://obsidian.md or chrome-extension://ID; * is any, but for "
+        "null.",
         unset="none",
     )
 

@@ -141,6 +141,7 @@ def make_services(
             settings.max_long_polls,
             "As many long-polls wait as may; ask again in a moment, or use live=sse.",
         ),
+        token=settings.token,
         overview=Overview(catalogue),
     )
 

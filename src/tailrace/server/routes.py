@@ -11,6 +11,7 @@ from tailrace.server import (
     follow,
     front,
     kept_answers,
+    login,
     model_api,
     model_passing,
     page,
@@ -82,6 +83,8 @@ EXACT: Final = {
     "/streams": Route("/streams", {"GET": Endpoint(Right.MANAGE, streams.listing)}),
     "/page": Route("/page/{path}", {"GET": _PAGE, "HEAD": _PAGE}),
     "/page/follow": Route("/page/follow", {"POST": Endpoint(Right.MANAGE, follow.follow)}),
+    "/page/login": Route("/page/login", {"POST": Endpoint(Right.LOGIN, login.log_in)}),
+    "/page/logout": Route("/page/logout", {"POST": Endpoint(Right.LOGIN, login.log_out)}),
 }
 
 _STREAM: Final = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tailrace.contracts import Store, Upstreams
@@ -63,5 +63,7 @@ class Services:
     """What the stream protocol is bounded by."""
     long_polls: Allowance
     """Those that may wait at a time."""
+    token: str = field(repr=False)
+    """What clients must show; empty: nothing."""
     overview: Overview
     """Of the server and its streams, for the pages that show it."""

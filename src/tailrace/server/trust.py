@@ -25,6 +25,9 @@ A page can make the browser send almost any GET and many POSTs, and can aim a na
    in histories and logs. A stream's link (READ_LINK) is its own permission and needs none.
    The token opens nothing to strangers: what they lack is not a password.
 
+4. **The cookie** that our page gets for the token (LOGIN) stands for it in requests of our own
+   page only. Browsers send it for anybody on this host, so it makes nobody more than they are.
+
 Another port of this machine is *same-site* to a browser, and no less a stranger.
 """
 
@@ -34,21 +37,28 @@ import hmac
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple, TypeAlias
 
 from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, Forbidden, Misdirected, Unauthorized
 from tailrace.server.cors import EXPOSED, PREFLIGHT_MAX_AGE
+from tailrace.server.hosts import is_loopback, is_ours
+from tailrace.server.session import shows_session
 from tailrace.wire.credentials import API_KEYS
 
 Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+PAGE: Final = b"tailrace-page"
+"""The field that our page adds to its requests: over plain HTTP, which is not of loopback,
+browsers do not say where a GET comes from."""
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
 _ORIGIN: Final = re.compile(r"(https?)://([^/?#@]+)", re.ASCII)
 _BEARER: Final = re.compile(r"bearer +([!-~]+) *", re.IGNORECASE | re.ASCII)
 # A request-header name list that is echoed in a preflight must not carry anything else.
 _NAMES: Final = re.compile(r"[A-Za-z0-9_,\- ]{1,1000}", re.ASCII)
+# What a sandboxed page says, and with it whoever wants to: never an origin, whatever is allowed.
+_NOBODY: Final = ("", "null")
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 
@@ -63,6 +73,8 @@ class Right(StrEnum):
     """Asks the upstream, which may cost money."""
     MANAGE = "manage"
     """Lists, makes, appends to, stops or deletes streams."""
+    LOGIN = "login"
+    """Changes the token into a cookie, or gives that back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ class Policy:
     @property
     def needs_token(self) -> bool:
         """Whether this must not be started: it listens beyond loopback and asks for nothing."""
-        return not (self.token or self.insecure or _is_loopback(_bare(self.bound_host)))
+        return not (self.token or self.insecure or is_loopback(self.bound_host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,10 @@ class RequestFacts:
     authorization: str = ""
     api_keys: tuple[tuple[bytes, str], ...] = ()
     """Names and values of the fields in which SDKs other than OpenAI's send a key."""
+    cookies: tuple[str, ...] = ()
+    from_page: bool = False
+    """It has the field PAGE: no page of another origin can send that, unless a preflight allowed
+    it."""
     requested_headers: str = ""
     """Access-Control-Request-Headers, for ``preflight``."""
 
@@ -142,6 +158,8 @@ class RequestFacts:
             referer=one(b"referer"),
             authorization=one(b"authorization"),
             api_keys=tuple((name, one(name)) for name in API_KEYS),
+            cookies=every(b"cookie"),
+            from_page=bool(every(PAGE)),
             requested_headers=", ".join(every(b"access-control-request-headers")),
         )
 
@@ -156,9 +174,8 @@ class Grant(NamedTuple):
 
     def without_token(self, headers: Headers) -> Headers:
         """What everybody behind this decision is to see of the request's fields."""
-        if not self.token_in:
-            return headers
-        return [(name, value) for name, value in headers if name != self.token_in]
+        hidden = (self.token_in, b"cookie")
+        return [field for field in headers if field[0] not in hidden]
 
 
 class _Asker(StrEnum):
@@ -171,6 +188,7 @@ class _Asker(StrEnum):
 
 
 _LINK: Final = frozenset({Right.PUBLIC, Right.READ_LINK})
+_NEED_TOKEN: Final = frozenset({Right.ASK, Right.MANAGE})
 _ALL: Final = frozenset(Right)
 _WITHOUT_TOKEN: Final = {
     _Asker.PROGRAM: _ALL,
@@ -180,7 +198,10 @@ _WITHOUT_TOKEN: Final = {
     _Asker.VISITOR: _LINK,
     _Asker.STRANGER: frozenset[Right](),
 }
-_WITH_TOKEN: Final = _WITHOUT_TOKEN | {_Asker.FRIEND: _ALL, _Asker.ANYONE: _ALL}
+_WITH_TOKEN: Final = _WITHOUT_TOKEN | {
+    _Asker.FRIEND: _LINK | _NEED_TOKEN,
+    _Asker.ANYONE: _LINK | _NEED_TOKEN,
+}
 
 
 def decide(policy: Policy, facts: RequestFacts) -> Grant:
@@ -193,7 +214,8 @@ def decide(policy: Policy, facts: RequestFacts) -> Grant:
     asker = _asker(policy, facts, host)
     if facts.right not in rights[asker]:
         raise Forbidden(_refusal(policy, asker))
-    if policy.token and not token_in and facts.right not in _LINK:
+    shown = token_in or _is_logged_in(policy.token or "", facts, asker, host)
+    if policy.token and facts.right in _NEED_TOKEN and not shown:
         raise Unauthorized("This server wants its token: Authorization: Bearer TOKEN.")
     return Grant(cors_headers(policy, facts), token_in)
 
@@ -202,11 +224,13 @@ def cors_headers(policy: Policy, facts: RequestFacts) -> Fields:
     """What a grant's headers would be; for responses to refused requests. Never raises."""
     if not policy.cors_origins:
         return ()
+    origin = _single(facts.origins)
+    if origin in _NOBODY and facts.origins:
+        return ((b"vary", b"Origin"),)
     exposed = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
     if "*" in policy.cors_origins:
         return ((b"access-control-allow-origin", b"*"), exposed)
     vary = (b"vary", b"Origin")
-    origin = _single(facts.origins)
     if origin not in policy.cors_origins:
         return (vary,)
     return ((b"access-control-allow-origin", origin.encode("ascii")), exposed, vary)
@@ -252,53 +276,11 @@ def _check_host(policy: Policy, facts: RequestFacts) -> str:
     match = _HOST.fullmatch(host)
     if match is None:
         raise BadRequest("The Host header is not a host with an optional port.")
-    if not policy.judged and not _is_ours(policy, _bare(match[1])):
+    if not policy.judged and not is_ours(match[1], policy.bound_host, policy.allowed_hosts):
         raise Misdirected(
             "This server does not answer to that Host; if it should, add it to allowed_hosts."
         )
     return host
-
-
-def _is_ours(policy: Policy, name: str) -> bool:
-    bound = _bare(policy.bound_host.lower())
-    if _is_loopback(name) or (name == bound and not _is_wildcard(name)):
-        return True
-    if _is_wildcard(bound) and _address(name) is not None and not _is_wildcard(name):
-        return True
-    return any(_matches(name, allowed.lower()) for allowed in policy.allowed_hosts)
-
-
-def _matches(name: str, allowed: str) -> bool:
-    if allowed.startswith("."):
-        return name.endswith(allowed) or name == allowed[1:]
-    return name == _bare(allowed)
-
-
-def _bare(host: str) -> str:
-    """Without brackets, and without the dot that ends an absolute name."""
-    return host.removeprefix("[").removesuffix("]").removesuffix(".")
-
-
-def _address(name: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(name)
-    except ValueError:
-        return None
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 §6.3
-        return True
-    address = _address(name)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address is not None and address.is_loopback
-
-
-def _is_wildcard(name: str) -> bool:
-    """0.0.0.0 and :: mean "here" to an operating system, and to a page that tries its luck."""
-    address = _address(name)
-    return name == "" or (address is not None and address.is_unspecified)
 
 
 # --- who is asking ----------------------------------------------------------------------------
@@ -318,13 +300,15 @@ def _asker(policy: Policy, facts: RequestFacts, host: str) -> _Asker:
 
 def _asker_with_origin(policy: Policy, facts: RequestFacts, host: str) -> _Asker:
     origin = _single(facts.origins)
+    if origin in _NOBODY:
+        return _Asker.STRANGER
     if _is_own_origin(origin, facts.scheme, host):
         # Sec-Fetch-Site cannot contradict an own Origin, unless somebody makes them up.
         own = all(site == "same-origin" for site in facts.site)
         return _Asker.OWN_PAGE if own else _Asker.STRANGER
     if origin in policy.cors_origins:
         return _Asker.FRIEND
-    return _Asker.ANYONE if "*" in policy.cors_origins and origin else _Asker.STRANGER
+    return _Asker.ANYONE if "*" in policy.cors_origins else _Asker.STRANGER
 
 
 def _asker_without_metadata(facts: RequestFacts, host: str) -> _Asker:
@@ -373,3 +357,9 @@ def _token_in(policy: Policy, facts: RequestFacts) -> bytes:
         if hmac.compare_digest(value.encode(), policy.token.encode()):
             return name
     return b""
+
+
+def _is_logged_in(token: str, facts: RequestFacts, asker: _Asker, host: str) -> bool:
+    """Whether our own page shows the cookie. Anybody else's does not count."""
+    own = asker is _Asker.OWN_PAGE or (asker is _Asker.PROGRAM and facts.from_page)
+    return bool(token) and own and shows_session(facts.cookies, host, token)
