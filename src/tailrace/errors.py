@@ -37,6 +37,7 @@
     ├── StoreError                                                  server
     │   ├── StoreOverloaded            store_overloaded     503
     │   ├── StoreUnavailable           store_unavailable    503
+    │   ├── StoreRefused               store_refused        500
     │   └── StoreFull                  store_full           507
     ├── ShuttingDown                   shutting_down        503     server
     └── StartupError                                                operator
@@ -331,6 +332,13 @@ class StoreOverloaded(StoreError):
 
 class StoreUnavailable(StoreError):
     """The storage fails; the store is trying to reopen it."""
+
+
+class StoreRefused(StoreError):
+    """The store is well, and cannot keep this one change; nothing of it was kept."""
+
+    code = "store_refused"
+    status = 500
 
 
 class StoreFull(StoreError):

@@ -40,15 +40,21 @@ def error(code: int, text: str) -> sqlite3.OperationalError:
     return failure
 
 
+def _blobs(arguments: tuple[Any, ...]) -> list[bytes]:
+    return [value for given in arguments for value in given if isinstance(value, bytes)]
+
+
 class Disk:
     """Connects like SQLite, and fails as it is told."""
 
     def __init__(self) -> None:
-        self.fault: sqlite3.Error | None = None
+        self.fault: Exception | None = None
         self.when = "COMMIT"
         """Statements that begin so fail while there is a fault."""
         self.done_first = False
         """Whether the statement takes effect before it reports the failure."""
+        self.poison = b""
+        """No statement that is given these bytes is executed."""
         self.opened = 0
         self.statements: list[str] = []
 
@@ -59,6 +65,8 @@ class Disk:
         class Connection(sqlite3.Connection):
             def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
                 disk.statements.append(sql)
+                if disk.poison and any(disk.poison in value for value in _blobs(arguments)):
+                    raise MemoryError
                 if disk.fault is None or not sql.startswith(disk.when):
                     return super().execute(sql, *arguments)
                 if disk.done_first:

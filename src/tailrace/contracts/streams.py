@@ -150,7 +150,8 @@ class Store(Protocol):
     before it is durable is the stream's decision, not the store's.
 
     *Failure*: when the medium fails, ``health`` says so, every waiting ``committed`` raises, and
-    the store reopens the medium by itself, then commits what it still holds in memory, once.
+    the store reopens the medium by itself, then commits what it still holds in memory, once. A
+    change that cannot be kept though the medium is well is refused, and no other is harmed by it.
     """
 
     async def open(self) -> list[StreamInfo]:
@@ -160,19 +161,34 @@ class Store(Protocol):
         """
         ...
 
+    def on_refused(self, tell: Callable[[str], None]) -> None:
+        """Call ``tell`` with a stream's generation as soon as changes of it are refused.
+
+        A change is refused where it cannot be kept although the medium is well. All changes of
+        its stream that are not durable are refused with it, so the stream is as it was when it
+        was last durable; it is not there where its making was among them. Others' changes are
+        kept. To be said once, before ``open``.
+        """
+        ...
+
     async def close(self) -> None:
         """Commit what waits, as far as the medium lets us, and release everything."""
         ...
 
     def write(self, change: Change) -> int:
-        """Queue a change; return its number. Never blocks, never raises for want of space."""
+        """Queue a change; return its number. Never blocks, never raises for want of space.
+
+        Raises BadRequest for what no store can keep (text that UTF-8 cannot say, numbers of more
+        than 64 bits), NotFound or StreamIsClosed for an Append to a stream that is not open. What
+        raises has changed nothing.
+        """
         ...
 
     async def committed(self, number: int) -> None:
         """Return when that change is durable, and hurry the commit that covers it.
 
-        Raises StoreFull or StoreUnavailable where the commit failed. The change may still
-        become durable later, when the medium has been reopened.
+        Raises StoreFull or StoreUnavailable where the medium failed; the change may still
+        become durable later, when that has been reopened. Raises StoreRefused where it never will.
         """
         ...
 

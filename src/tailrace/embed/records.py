@@ -17,6 +17,7 @@ import json
 import re
 from typing import Final
 
+from tailrace.wire.characters import is_well_formed
 from tailrace.wire.media_type import is_json
 from tailrace.wire.strict_json import loads
 
@@ -51,8 +52,8 @@ def _json(data: object) -> bytes:
 
 def check_type(kind: str) -> str:
     """``kind``, if it can be the type of an event. Raises ValueError."""
-    if not kind or _UNFIT.search(kind):
-        raise ValueError("An event's type is one line of text, without NUL.")
+    if not kind or _UNFIT.search(kind) or not is_well_formed(kind):
+        raise ValueError("An event's type is one line of text, without NUL, that UTF-8 can say.")
     if kind in RESERVED:
         raise ValueError(f"Events of type {kind!r} are made by Tailrace itself; use another type.")
     return kind

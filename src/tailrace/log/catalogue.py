@@ -72,6 +72,7 @@ class Catalogue:
         Raises StoreLocked, StoreTooNew or StoreCorrupt.
         """
         store = self._shared.store
+        store.on_refused(self._lose)
         number = 0
         for info in await store.open():
             ending = interrupted(info, self._shared.wall())
@@ -353,12 +354,25 @@ class Catalogue:
         after(stream.state, Action.DELETE)
         number = self._shared.store.write(Delete(stream.generation))
         stream.expire()
+        self._forget(stream)
+        return number
+
+    def _forget(self, stream: Stream) -> None:
+        """The store has it no more."""
         self._count -= 1
         self.retention.forget(stream.generation)
         if self._live.get(stream.name) is stream:
             del self._live[stream.name]
         self._shared.history.forget(stream.generation)
-        return number
+
+    def _lose(self, generation: str) -> None:
+        """The store has refused changes of that stream."""
+        for stream in self.live():
+            if stream.generation != generation:
+                continue
+            stream.lose()
+            if stream.lost:
+                self._forget(stream)
 
     # --- the end of the process -------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """What waits until it is durable, for a whole process: one wait on the store at a time.
 
 Changes become durable in the order of their numbers, so waiting for the newest is waiting for
-all, and an append costs one entry in a list however many others are under way.
+all, and an append costs one entry in a list however many others are under way. Those that the
+store refused are told apart once the newest is durable.
 
 A commit that failed is not an append that failed: the store keeps what it was given and commits
 it once its medium lets it. Whoever waits is told of the failure at once; what is to happen when
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from tailrace.contracts import Store
-from tailrace.errors import StoreError, StoreUnavailable
+from tailrace.errors import StoreError, StoreRefused, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +47,14 @@ class Commits:
     async def durable(self, number: int) -> None:
         """Wait until change ``number`` is durable and what was to happen then has happened.
 
-        Raises StoreFull or StoreUnavailable.
+        Raises StoreFull, StoreUnavailable, or StoreRefused.
         """
         if number > self._durable:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._add(_Entry(number, waiter))
             await waiter
+        else:  # unless it was refused
+            await self._store.committed(number)
 
     async def close(self) -> None:
         """Wait for nothing any more. Those who wait hear that the store is closed."""
@@ -70,15 +73,14 @@ class Commits:
     async def _run(self) -> None:
         while self._entries:
             newest = max(entry.number for entry in self._entries)
-            failure = await self._wait_for(newest)
-            if failure is None:
-                continue
-            # Perhaps only the newest failed.
+            outcomes = {newest: await self._wait_for(newest)}
+            # Of the others some may have been refused, or only the newest failed. None of these
+            # waits: either all before the newest is durable, or the medium fails.
             for number in sorted({entry.number for entry in self._entries}):
-                if number >= newest or await self._wait_for(number) is not None:
-                    break
-            self._fail(failure)
-            if self._entries:
+                if number < newest:
+                    outcomes[number] = await self._wait_for(number)
+            self._settle(outcomes)
+            if self._entries and not _is_final(outcomes[newest]):
                 await asyncio.sleep(_RETRY)
         self._task = None
 
@@ -91,23 +93,40 @@ class Commits:
             # A bug in a store: those who wait hear of it, and the next change is waited for.
             logger.exception("waiting for the store failed")
             return StoreUnavailable("The store could not say what it has written.")
-        self._settle(number)
+        self._durable = max(self._durable, number)
         return None
 
-    def _settle(self, number: int) -> None:
-        self._durable = max(self._durable, number)
-        due = [entry for entry in self._entries if entry.number <= number]
-        self._entries = [entry for entry in self._entries if entry.number > number]
-        for entry in due:
+    def _settle(self, outcomes: dict[int, StoreError | None]) -> None:
+        """Tell those who wait; keep what is to happen when the medium works again."""
+        entries, self._entries = self._entries, []
+        for entry in entries:
+            if entry.number not in outcomes:  # it came meanwhile
+                self._entries.append(entry)
+                continue
+            failure = outcomes[entry.number]
+            if failure is not None:
+                _tell(entry, failure)
+                if entry.then is not None and not _is_final(failure):
+                    self._entries.append(entry)
+                continue
             if entry.then is not None:
                 entry.then()
             if entry.waiter is not None and not entry.waiter.done():
                 entry.waiter.set_result(None)
 
     def _fail(self, failure: StoreError) -> None:
-        """Tell those who wait; keep what is to happen later."""
+        """Tell those who wait; nothing else will happen."""
         for entry in self._entries:
-            if entry.waiter is not None and not entry.waiter.done():
-                # An object of one's own: one raised in many tasks collects tracebacks.
-                entry.waiter.set_exception(type(failure)(str(failure)))
+            _tell(entry, failure)
         self._entries = [entry for entry in self._entries if entry.then is not None]
+
+
+def _is_final(outcome: StoreError | None) -> bool:
+    """Whether the change is durable, or never will be."""
+    return outcome is None or isinstance(outcome, StoreRefused)
+
+
+def _tell(entry: _Entry, failure: StoreError) -> None:
+    if entry.waiter is not None and not entry.waiter.done():
+        # An object of one's own: one raised in many tasks collects tracebacks.
+        entry.waiter.set_exception(type(failure)(str(failure)))

@@ -20,7 +20,7 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from tailrace.contracts import Alias, Append, Note, Source, View, make_append
-from tailrace.errors import RequestError, StreamHasSource
+from tailrace.errors import NotFound, RequestError, StreamHasSource, StreamIsClosed
 from tailrace.log import forking
 from tailrace.log.cursor import COUNT, READ, SLICE, Cursor
 from tailrace.log.history import Fetch
@@ -32,7 +32,10 @@ from tailrace.log.pieces import Piece, Pieces, make_piece
 from tailrace.log.producers import Claim
 from tailrace.log.window import Window
 from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo, make_event
+from tailrace.wire.characters import well_formed
 
+STORAGE: Final = "storage"
+"""The reason in ``failed`` when our own storage is at fault."""
 # An encoding of this size leaves in slices, each of which would make it anew.
 _LARGE: Final = 32 * 1024
 # Events read for one answer at most: a list of as many is made in about a millisecond.
@@ -77,6 +80,8 @@ class Stream:
         self._number = number
         self.born: Final = number
         """The change that made it, if this process did; 0 if it was there."""
+        self.lost = False
+        """The store could not even keep that: the stream is here as long as somebody reads it."""
 
     # --- facts ----------------------------------------------------------------------------
 
@@ -143,9 +148,35 @@ class Stream:
         """Write the one terminal record; by the stream's own source."""
         self.state = after(self.state, Action.END)
         self.source = None
-        ending = Ending(kind, reason, self._last_seq + 1, self._shared.wall())
-        self._number = self._shared.store.write(Append(self.generation, (), ending))
+        ending = Ending(kind, well_formed(reason), self._last_seq + 1, self._shared.wall())
+        self._store_ending(ending)
         self._show(self._last_seq, 0, ending)
+
+    def _store_ending(self, ending: Ending) -> bool:
+        """Whether the store has the stream, and had no ending of it."""
+        try:
+            self._number = self._shared.store.write(Append(self.generation, (), ending))
+        except NotFound:
+            self.lost = True
+            return False
+        except StreamIsClosed:
+            return False
+        return True
+
+    def lose(self) -> None:
+        """The store has refused changes of it, so it cannot be kept as it was shown: it fails."""
+        if self.source is not None:
+            self.source.stop(EndingKind.FAILED, STORAGE)
+            return
+        if self.state is State.GONE:
+            return
+        seq = self.ending.seq if self.ending else self._last_seq + 1
+        ending = Ending(EndingKind.FAILED, STORAGE, seq, self._shared.wall())
+        if not self._store_ending(ending) and self.state is State.CLOSED:
+            return  # it had ended before, and what was refused was not its events
+        self.state = State.CLOSED
+        self.ending = ending
+        self._ring()
 
     async def append(
         self,
@@ -208,7 +239,8 @@ class Stream:
         events, size = self._make(records)
         ending = None
         if end is not None:
-            ending = Ending(end[0], end[1], self._last_seq + 1, self._shared.wall())
+            reason = well_formed(end[1])
+            ending = Ending(end[0], reason, self._last_seq + 1, self._shared.wall())
             self.state = State.CLOSED
         change = Append(self.generation, events, ending, producer, writer_seq)
         self._number = self._shared.store.write(change)

@@ -14,8 +14,8 @@ that takes a name and is deleted at once has taken it nonetheless.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
 from tailrace.model import Ending, Event, Producer, StreamInfo
@@ -57,6 +57,8 @@ class Batch:
 
     number: int = 0
     """The last change in it; all up to this one are durable once it is committed."""
+    owners: list[str] = field(default_factory=list)
+    """Of each change in it, in order, the generation; empty for a delete, which goes always."""
     bytes: int = 0
     """What its events take in memory, for the bounds on it."""
     beside: int = 0
@@ -120,6 +122,44 @@ class Batch:
         """Keep none of its events up to ``seq``, nor up to an earlier trim's place."""
         self.trims[generation] = max(seq, self.trims.get(generation, 0))
 
+    def part(self, units: Collection[str], streams: Mapping[int, str]) -> Batch:
+        """The sealed batch with the changes of these generations only, all deletes, no moves.
+
+        ``streams``: the generation of each stream that has events or writers here.
+        """
+        return replace(
+            self,
+            moves=[],
+            records=[r for r in self.records if streams.get(r[0]) in units],
+            creates={g: made for g, made in self.creates.items() if g in units},
+            closes={g: close for g, close in self.closes.items() if g in units},
+            producers={k: p for k, p in self.producers.items() if streams.get(k[0]) in units},
+            writer_seqs={k: s for k, s in self.writer_seqs.items() if streams.get(k) in units},
+            renewals={g: deadline for g, deadline in self.renewals.items() if g in units},
+            trims={g: seq for g, seq in self.trims.items() if g in units},
+            aliases={
+                name: kept
+                for name, takers in self.aliases.items()
+                if (kept := [taker for taker in takers if not taker or taker in units])
+            },
+            notes={g: data for g, data in self.notes.items() if g in units},
+        )
+
+    def leave_out(self, units: Collection[str], streams: Mapping[int, str]) -> None:
+        """Forget all changes of these generations, deletes excepted."""
+        others = self.part({g for g in self.owners if g not in units}, streams)
+        self.moves = []
+        self.records, self.creates, self.closes = others.records, others.creates, others.closes
+        self.producers, self.writer_seqs = others.producers, others.writer_seqs
+        self.renewals, self.trims = others.renewals, others.trims
+        self.aliases, self.notes = others.aliases, others.notes
+        self._weigh()
+
+    def numbers_of(self, units: Collection[str]) -> list[int]:
+        """The numbers of the changes of these generations, deletes excepted."""
+        first = self.number - len(self.owners) + 1
+        return [first + n for n, owner in enumerate(self.owners) if owner in units]
+
     def seal(self, row: int, moves: list[Move], trim: int) -> None:
         """Decide what else the transaction does; nothing is added afterwards."""
         self.row, self.moves, self.trim = row, moves, trim
@@ -132,6 +172,7 @@ class Batch:
         anew once a commit succeeds.
         """
         self.number = max(self.number, later.number)
+        self.owners += later.owners
         self.moves = []
         self.records += later.records
         self.dropped |= later.dropped
@@ -151,6 +192,9 @@ class Batch:
         for generation in later.hidden:
             self.hide(generation)
         self._drop()
+        self._weigh()
+
+    def _weigh(self) -> None:
         self.bytes = sum(weight(events) for _, events in self.records)
         self.beside = sum(EVENT_OVERHEAD + len(data) for data in self.notes.values())
         for name, takers in self.aliases.items():

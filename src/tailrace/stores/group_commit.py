@@ -10,9 +10,11 @@ event loop one hand-over and one callback, whatever the number of events in it.
       └── settle <── commit (journal row, rows of streams, moves into segments, trim)
              ^             │ error
              │             v
-             └──────── reopen, after a pause that doubles: did the batch become durable
-                       after all? If not, commit it again, together with what was written
-                       meanwhile (deletes among it may be what makes room on a full disk).
+             ├──────── of the medium: reopen, after a pause that doubles: did the batch become
+             │         durable after all? If not, commit it again, together with what was written
+             │         meanwhile (deletes among it may be what makes room on a full disk).
+             └──────── any other: the same at once, but without the changes that cannot be
+                       written, which are found (``isolation``) and refused.
 
 Exactly once: a batch becomes the journal row whose number it was given, and the newest row is
 never trimmed, so a file always tells which batch was the last.
@@ -25,6 +27,7 @@ truncated. Deletes within that half share one erasure.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -32,8 +35,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from tailrace.errors import StoreError, StoreFull, StoreUnavailable
+from tailrace.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
 from tailrace.stores.batch import Batch
+from tailrace.stores.forks import Forks
+from tailrace.stores.isolation import is_of_medium
+from tailrace.stores.refusals import Refusals
 from tailrace.stores.sqlite_schema import primary_code
 from tailrace.stores.sqlite_writer import Writer
 from tailrace.stores.tails import Tails
@@ -47,6 +53,8 @@ _RETRY_FIRST: Final = 0.1
 _RETRY_LONGEST: Final = 5.0
 # A reader was in the way of truncating the log: reads are bounded, so it is gone soon.
 _ERASE_AGAIN: Final = 0.1
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED: Final = "The store cannot keep this change; nothing of it was kept."
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,12 @@ class GroupCommit:
     """Makes durable what is put into ``pending``."""
 
     def __init__(
-        self, writer: Writer, executor: ThreadPoolExecutor, tails: Tails, pace: Pace
+        self,
+        writer: Writer,
+        executor: ThreadPoolExecutor,
+        tails: Tails,
+        forks: Forks,
+        pace: Pace,
     ) -> None:
         self._writer = writer
         self._executor = executor
@@ -82,8 +95,11 @@ class GroupCommit:
         """Whether something will look at ``pending`` soon, so that a change need not call."""
         self.failure: StoreError | None = None
         self.durable_row = tails.row - 1
+        self.refusals = Refusals(tails, forks)
         self._durable = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._moving = True
+        """Whether events may be laid into segments now."""
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
@@ -137,7 +153,9 @@ class GroupCommit:
             )
 
     async def committed(self, number: int) -> None:
-        """Wait for a change, and hurry. Raises StoreFull or StoreUnavailable."""
+        """Wait for a change, and hurry. Raises StoreRefused, StoreFull or StoreUnavailable."""
+        if number in self.refusals:
+            raise StoreRefused(_REFUSED)
         if number <= self._durable:
             return
         if self.failure is not None:
@@ -161,7 +179,7 @@ class GroupCommit:
     async def _run(self) -> None:
         try:
             while await self._work_waits():
-                await self._step()
+                await self._step_or_wait()
         except _GaveUpError:
             _log.error("The store was closed while its medium failed; %s", self.failure)
         finally:
@@ -191,8 +209,8 @@ class GroupCommit:
     def _is_urgent(self) -> bool:
         return (
             bool(self._waiters)
-            or (self._tails.has_due and not self._closing.is_set())
-            or self._row_to_free() >= self._tails.oldest_row
+            or (self._moving and self._tails.has_due and not self._closing.is_set())
+            or (self._moving and self._row_to_free() >= self._tails.oldest_row)
         )
 
     def _row_to_free(self) -> int:
@@ -200,11 +218,27 @@ class GroupCommit:
             return self._erase_row
         return max(self._erase_row, self._tails.excess_row(self._pace.journal_limit))
 
+    async def _step_or_wait(self) -> None:
+        failure: Exception | None = None
+        try:
+            await self._step()
+        except _GaveUpError:
+            raise
+        except Exception as error:
+            failure = error
+        if failure is None:
+            return
+        # Out of memory, or a bug of ours, outside of the commit: what waits is still there.
+        self._fail(failure)
+        if self._closing.is_set():
+            raise _GaveUpError from failure
+        await self._sleep(_RETRY_FIRST)
+
     async def _step(self) -> None:
         batch = self.pending
         target = self._row_to_free()
         # On the way out nothing moves that does not have to.
-        moving = target or not self._closing.is_set()
+        moving = self._moving and (target or not self._closing.is_set())
         moves = self._tails.plan_moves(target) if moving else []
         batch.seal(self._tails.row, moves, self._tails.plan_trim())
         self.pending = Batch(number=batch.number)
@@ -216,8 +250,7 @@ class GroupCommit:
         except Exception as error:
             failure = error
         if failure is not None:
-            self._fail(failure)
-            await self._retry(batch)
+            await self._retry(batch, failure)
         self._settle(batch)
         if self._erase_row and self._tails.oldest_row > self._erase_row:
             await self._erase()
@@ -234,6 +267,8 @@ class GroupCommit:
         for number, waiter in waiters:
             if number > batch.number:
                 self._waiters.append((number, waiter))
+            elif number in self.refusals:
+                _fail_waiter(waiter, StoreRefused(_REFUSED))
             elif not waiter.done():
                 waiter.set_result(None)
 
@@ -249,28 +284,60 @@ class GroupCommit:
     def _fail_waiters(self, failure: StoreError) -> None:
         waiters, self._waiters = self._waiters, []
         for _, waiter in waiters:
-            if not waiter.done():
-                waiter.set_exception(_copy(failure))
+            _fail_waiter(waiter, failure)
 
-    async def _retry(self, batch: Batch) -> None:
+    async def _retry(self, batch: Batch, failure: Exception) -> None:
         """Return when the batch, and what it absorbed, is durable. Raises _GaveUpError."""
         pause = _RETRY_FIRST
+        unwell = is_of_medium(failure)
         while True:
             last_try = self._closing.is_set()
-            if not last_try:
-                await self._sleep(pause)
-            pause = min(2 * pause, _RETRY_LONGEST)
+            if unwell:
+                self._fail(failure)
+                if not last_try:
+                    await self._sleep(pause)
+                    pause = min(2 * pause, _RETRY_LONGEST)
             try:
                 if await self._call(self._writer.reopen) >= batch.row:
                     return
-                self._absorb_pending(batch)
+                if is_of_medium(failure):
+                    self._absorb_pending(batch)
+                else:
+                    await self._refuse(batch, failure)
                 await self._call(self._writer.commit, batch)
             except Exception as error:
-                self._fail(error)
-                if last_try:
+                if last_try and unwell:
                     raise _GaveUpError from error
+                # Whatever fails again fails for all, a bug of ours included.
+                failure, unwell = error, True
             else:
                 return
+
+    async def _refuse(self, batch: Batch, failure: Exception) -> None:
+        """Find the changes that cannot be written, and go on without them."""
+        streams = self.refusals.streams()
+        refused = await self._call(self._writer.find_refused, batch, streams)
+        if refused:
+            # Without its text, which may quote what somebody wrote.
+            _log.error(
+                "The store refused changes of %d stream(s) that it cannot write (%s); all others "
+                "are kept.",
+                len(refused),
+                type(failure).__name__,
+            )
+            self.refusals.refuse(refused, [batch, self.pending])
+        else:
+            self._hold_moves(batch)
+
+    def _hold_moves(self, batch: Batch) -> None:
+        """No change is to blame, so perhaps a move is: its events are durable as they are."""
+        batch.moves = []
+        self._moving = False
+        self._loop.call_later(_RETRY_LONGEST, self._move_again)
+
+    def _move_again(self) -> None:
+        self._moving = True
+        self._wake.set()
 
     async def _sleep(self, pause: float) -> None:
         try:
@@ -309,11 +376,18 @@ class GroupCommit:
 
 def _explain(error: Exception) -> StoreError:
     code = primary_code(error)
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in _NO_ROOM:
         return StoreFull("The store's disk is full; writing resumes when there is room.")
     if code == sqlite3.SQLITE_CORRUPT:
         return StoreUnavailable("The store's file is damaged; nothing can be written.")
+    if not is_of_medium(error):
+        return StoreUnavailable("The store cannot commit, and keeps trying.")
     return StoreUnavailable("The store cannot write to its disk, and keeps trying.")
+
+
+def _fail_waiter(waiter: asyncio.Future[None], failure: StoreError) -> None:
+    if not waiter.done():
+        waiter.set_exception(_copy(failure))
 
 
 def _copy(failure: StoreError) -> StoreError:

@@ -8,7 +8,7 @@ the changes that went over; those that were accepted stay readable, and deletes 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final
@@ -33,6 +33,7 @@ from tailrace.model import Ending, Event, Producer, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD, weight
 from tailrace.stores.forks import Forks
 from tailrace.stores.segments import take
+from tailrace.stores.storable import check
 
 # A quarter of the smallest machine that people rent, and some thousand whole conversations.
 DEFAULT_LIMIT: Final = 256 * 1024 * 1024
@@ -142,14 +143,19 @@ class MemoryStore:
         """Nothing to recover."""
         return []
 
+    def on_refused(self, tell: Callable[[str], None]) -> None:
+        """Never called: what cannot be kept is refused by ``write``."""
+
     async def close(self) -> None:
         """Nothing to release but the memory, which goes with the object."""
 
     def write(self, change: Change) -> int:
         """Apply a change; see ``Store.write``.
 
-        Raises NotFound or StreamIsClosed for an Append to a stream that is not open.
+        Raises NotFound or StreamIsClosed for an Append to a stream that is not open, BadRequest
+        for what cannot be stored.
         """
+        check(change)
         if isinstance(change, Append):
             self._append(change)
         elif isinstance(change, Create):

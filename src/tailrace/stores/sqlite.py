@@ -44,7 +44,7 @@ from tailrace.contracts import (
     Writers,
 )
 from tailrace.errors import ConfigError, NotFound, StartupError, StoreLocked, StreamIsClosed
-from tailrace.model import Event, StreamInfo
+from tailrace.model import DATA, Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
 from tailrace.stores.group_commit import GroupCommit, Pace
@@ -54,6 +54,7 @@ from tailrace.stores.sqlite_recovery import Recovered
 from tailrace.stores.sqlite_schema import primary_code
 from tailrace.stores.sqlite_uncommitted import Uncommitted, UncommittedWriters
 from tailrace.stores.sqlite_writer import Connector, Durability, Writer, connect
+from tailrace.stores.storable import check, check_append
 from tailrace.stores.tails import Tail, Tails
 
 LOCK_FILE: Final = "tailrace.lock"
@@ -65,6 +66,9 @@ _READERS: Final = 4
 _make_health: Final[Callable[[tuple[int, bool, str, bool]], StoreHealth]] = partial(
     tuple.__new__, StoreHealth
 )
+
+# What follows the events in an Append that has nothing else.
+_ONLY_EVENTS: Final = (None, None, "")
 
 
 class SqliteStore:
@@ -99,6 +103,7 @@ class SqliteStore:
         self._reader = Reader(self._path, connector)
         self._lock = filelock.FileLock(self._path.parent / LOCK_FILE, thread_local=False)
         self._number = 0
+        self._tell: Callable[[str], None] | None = None
         self._forks = Forks()
         self._reads: dict[tuple[str, int, int], asyncio.Future[list[Event]]] = {}
         self._tails: Tails
@@ -107,6 +112,10 @@ class SqliteStore:
         self._reader_threads: ThreadPoolExecutor
 
     # --- opening and closing ------------------------------------------------------------------
+
+    def on_refused(self, tell: Callable[[str], None]) -> None:
+        """Have streams told that lost changes; see ``Store.on_refused``. Before ``open``."""
+        self._tell = tell
 
     async def open(self) -> list[StreamInfo]:
         """Lock, check, migrate, recover.
@@ -136,7 +145,10 @@ class SqliteStore:
             self._tails.add_row(row, size)
         for generation, ancestry, deleted in found.forks:
             self._forks.add(generation, ancestry, deleted=deleted)
-        self._commit = GroupCommit(self._writer, self._writer_thread, self._tails, self._pace)
+        self._commit = GroupCommit(
+            self._writer, self._writer_thread, self._tails, self._forks, self._pace
+        )
+        self._commit.refusals.tell = self._tell
         if found.unerased:
             self._commit.erase_soon()
         infos = [tail.info for tail in found.tails]
@@ -175,22 +187,34 @@ class SqliteStore:
     def write(self, change: Change) -> int:
         """Queue a change; see ``Store.write``.
 
-        Raises NotFound or StreamIsClosed for an Append to a stream that is not open.
+        Raises NotFound or StreamIsClosed for an Append to a stream that is not open, BadRequest
+        for what cannot be stored.
         """
         if isinstance(change, Append):
             self._append(change)
-        elif isinstance(change, Create):
-            self._create(change)
-        elif isinstance(change, Delete):
-            self._delete(change.generation)
+            owner = change.generation
         else:
-            self._adjust(change)
+            owner = self._write(change)
         self._number += 1
         commit = self._commit
+        commit.pending.owners.append(owner)
         commit.pending.number = self._number
         if not commit.armed:
             commit.arm()
         return self._number
+
+    def _write(self, change: Change) -> str:
+        """Whose change it is, for when it cannot be kept."""
+        check(change)
+        if isinstance(change, Create):
+            self._create(change)
+            return change.info.generation
+        if isinstance(change, Delete):
+            self._delete(change.generation)
+            return ""
+        assert not isinstance(change, Append)  # noqa: S101 - they go another way
+        self._adjust(change)
+        return change.generation
 
     def _append(self, change: Append) -> None:
         tail = self._tails.get(change.generation)
@@ -198,6 +222,14 @@ class SqliteStore:
             raise NotFound("There is no such stream to append to.")
         if tail.ending is not None:
             raise StreamIsClosed("The stream is closed.")
+        events = change.events
+        # Nearly always one event of the usual type and nothing else, so nothing to check.
+        if len(events) != 1 or events[0].type is not DATA or change[2:] != _ONLY_EVENTS:
+            check_append(change)
+        self._extend(tail, change)
+
+    def _extend(self, tail: Tail, change: Append) -> None:
+        """Put a checked change into the tail and the batch."""
         pending = self._commit.pending
         events = change.events
         if events:
@@ -219,7 +251,9 @@ class SqliteStore:
         stream = self._tails.create(info)
         self._forks.add(info.generation, info.ancestry)
         self._commit.pending.creates[info.generation] = (stream, info)
-        self._append(Append(info.generation, change.events, change.ending))
+        tail = self._tails.get(info.generation)
+        assert tail is not None  # noqa: S101 - made two lines above
+        self._extend(tail, Append(info.generation, change.events, change.ending))
 
     def _delete(self, generation: str) -> None:
         for gone in self._forks.delete(generation):

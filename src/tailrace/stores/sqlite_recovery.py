@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 
-from tailrace.model import Event, Offset
+from tailrace.model import Event, Offset, StreamInfo
 from tailrace.stores.batch import weight
 from tailrace.stores.journal import decode, unseal
 from tailrace.stores.sqlite_reader import SELECT_STREAM, ancestry_from_text, info_from_row
@@ -99,3 +99,9 @@ class Recovery:
             tail = Tail(stream, info, max(segmented, info.trimmed))
         self._tails[stream] = tail
         return tail
+
+
+def find_stream(connection: sqlite3.Connection, generation: str) -> StreamInfo | None:
+    """What the file says of a stream."""
+    row = connection.execute(SELECT_STREAM + "WHERE generation = ?", (generation,)).fetchone()
+    return None if row is None else info_from_row(row)

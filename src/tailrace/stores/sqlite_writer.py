@@ -25,24 +25,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeAlias
 
 from tailrace.model import StreamInfo
 from tailrace.stores import sqlite_schema as schema
-from tailrace.stores.batch import Batch, Move
-from tailrace.stores.journal import seal, unseal
+from tailrace.stores.batch import Batch
+from tailrace.stores.isolation import find_fitting, is_of_medium
+from tailrace.stores.journal import unseal
 from tailrace.stores.scrub import pages_in_log, scrub
-from tailrace.stores.segments import cut
-from tailrace.stores.sqlite_names import decide_takers, forget_names, give_names
-from tailrace.stores.sqlite_recovery import Recovered, Recovery
+from tailrace.stores.sqlite_apply import apply, newest_row
+from tailrace.stores.sqlite_recovery import Recovered, Recovery, find_stream
 
 Durability: TypeAlias = Literal["full", "process"]
 
 Connector: TypeAlias = Callable[[str], sqlite3.Connection]
 """Opens a connection to a ``file:`` URI. A seam: tests put a failing disk behind it."""
+
+Refused: TypeAlias = Mapping[str, StreamInfo | None]
+"""Generations whose changes cannot be written, and what the file says of each stream."""
 
 # How long to wait for a lock that somebody else holds (a backup, the sqlite3 shell). Ours is
 # the only writer, so waiting is rare; a thread waits, not the event loop.
@@ -124,11 +127,32 @@ class Writer:
         connection = self._connection or self._connect()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            size = _apply(connection, batch)
+            size = apply(connection, batch)
             connection.execute("COMMIT")
             self._log_bytes += size + _COMMIT_OVERHEAD
             if self._log_bytes >= _CHECKPOINT_BYTES:
                 self._checkpoint(connection, "PASSIVE")
+        except BaseException:
+            self._drop()
+            raise
+
+    def find_refused(self, batch: Batch, streams: Mapping[int, str]) -> Refused:
+        """Which changes of a batch cannot be written, though the medium is well.
+
+        ``streams`` is as for ``Batch.part``. Everything is tried and rolled back. Raises what is
+        raised where nothing at all can be committed, and any error of the medium.
+        """
+        connection = self._connection or self._connect()
+        try:
+            failure = _try(connection, batch.part((), streams))
+            if failure is not None:
+                raise failure
+            units = [unit for unit in dict.fromkeys(batch.owners) if unit]
+            fitting = find_fitting(
+                units, lambda some: _try(connection, batch.part(set(some), streams)) is None
+            )
+            refused = set(units).difference(fitting)
+            return {unit: find_stream(connection, unit) for unit in refused}
         except BaseException:
             self._drop()
             raise
@@ -149,7 +173,7 @@ class Writer:
             except sqlite3.OperationalError as error:
                 if schema.primary_code(error) != sqlite3.SQLITE_FULL:
                     raise
-            return _newest_row(connection)
+            return newest_row(connection)
         except BaseException:
             self._drop()
             raise
@@ -242,144 +266,21 @@ class Writer:
             connection.close()
 
 
+def _try(connection: sqlite3.Connection, batch: Batch) -> Exception | None:
+    """What keeps the batch from being written; None: nothing. Raises errors of the medium."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        apply(connection, batch)
+    except Exception as error:
+        if is_of_medium(error):
+            raise
+        return error
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return None
+
+
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     (value,) = connection.execute(f"PRAGMA {name}").fetchone()
     return int(value)
-
-
-def _apply(connection: sqlite3.Connection, batch: Batch) -> int:
-    """Make the batch's changes; return how many bytes of events were written."""
-    takers = decide_takers(connection, batch)
-    for generation in batch.deletes:
-        _delete(connection, generation)
-    connection.executemany(
-        "INSERT INTO streams (id, generation, name, content_type, source, created, last_seq,"
-        " size, ttl, expires_at, deadline, ancestry, forked_from, sub_offset, note)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_row_of(stream, info) for stream, info in batch.creates.values()],
-    )
-    connection.executemany(
-        "UPDATE streams SET last_seq = ?, size = ?, ending = ?, reason = ?, ending_seq = ?,"
-        " ending_time = ?, closed_in = ? WHERE id = ?",
-        [
-            (
-                close.last_seq,
-                close.size,
-                close.ending.kind.value,
-                close.ending.reason,
-                close.ending.seq,
-                close.ending.time,
-                batch.row,
-                close.stream,
-            )
-            for close in batch.closes.values()
-        ],
-    )
-    _remember(connection, batch)
-    give_names(connection, takers)
-    size = sum([_move(connection, move) for move in batch.moves])
-    for generation, seq in batch.trims.items():
-        _trim(connection, generation, seq)
-    connection.execute("DELETE FROM journal WHERE id < ?", (batch.trim,))
-    blob = seal(batch.records)
-    connection.execute(
-        "INSERT INTO journal (id, crc, plain, data) VALUES (?, ?, ?, ?)", (batch.row, *blob)
-    )
-    return size + len(blob.data)
-
-
-def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
-    return (
-        stream,
-        info.generation,
-        info.name,
-        info.content_type,
-        info.source,
-        info.created,
-        info.last_seq,
-        info.size,
-        info.ttl,
-        info.expires_at,
-        info.deadline,
-        " ".join(map(str, info.ancestry)),
-        info.forked_from,
-        info.sub_offset,
-        info.note,
-    )
-
-
-def _remember(connection: sqlite3.Connection, batch: Batch) -> None:
-    """Write what is kept of streams beside their events."""
-    connection.executemany(
-        "INSERT OR REPLACE INTO producers (stream, id, epoch, seq, closed) VALUES (?, ?, ?, ?, ?)",
-        [(stream, *producer) for (stream, _), producer in batch.producers.items()],
-    )
-    connection.executemany(
-        "UPDATE streams SET writer_seq = ? WHERE id = ?",
-        [(seq, stream) for stream, seq in batch.writer_seqs.items()],
-    )
-    connection.executemany(
-        "UPDATE streams SET deadline = ? WHERE generation = ?",
-        [(deadline, generation) for generation, deadline in batch.renewals.items()],
-    )
-    connection.executemany(
-        "UPDATE streams SET note = ? WHERE generation = ?",
-        [(note, generation) for generation, note in batch.notes.items()],
-    )
-    for generation in batch.hidden:
-        _hide(connection, generation)
-
-
-def _trim(connection: sqlite3.Connection, generation: str, seq: int) -> None:
-    """Segments go as wholes; what remains of the last one is passed over by readers."""
-    connection.execute(
-        "UPDATE streams SET trimmed = max(trimmed, ?) WHERE generation = ?", (seq, generation)
-    )
-    connection.execute(
-        "DELETE FROM segments WHERE last_seq <= ?"
-        " AND stream = (SELECT id FROM streams WHERE generation = ?)",
-        (seq, generation),
-    )
-
-
-def _hide(connection: sqlite3.Connection, generation: str) -> None:
-    """Mark as deleted one that stays for its forks; what those do not need goes."""
-    for found in _key(connection, generation):
-        forget_names(connection, found)
-        connection.execute("UPDATE streams SET deleted = 1, note = x'' WHERE id = ?", (found,))
-
-
-def _delete(connection: sqlite3.Connection, generation: str) -> None:
-    for found in _key(connection, generation):
-        forget_names(connection, found)
-        connection.execute("DELETE FROM segments WHERE stream = ?", (found,))
-        connection.execute("DELETE FROM producers WHERE stream = ?", (found,))
-        connection.execute("DELETE FROM streams WHERE id = ?", (found,))
-
-
-def _key(connection: sqlite3.Connection, generation: str) -> list[int]:
-    """The key of the stream, if it is there."""
-    rows = connection.execute("SELECT id FROM streams WHERE generation = ?", (generation,))
-    return [key for (key,) in rows]
-
-
-def _move(connection: sqlite3.Connection, move: Move) -> int:
-    size = 0
-    for events in cut(move.events):
-        blob = seal([(move.stream, events)])
-        connection.execute(
-            "INSERT INTO segments (stream, last_seq, crc, plain, data) VALUES (?, ?, ?, ?, ?)",
-            (move.stream, events[-1].seq, *blob),
-        )
-        size += len(blob.data)
-    if not move.closed:
-        connection.execute(
-            "UPDATE streams SET last_seq = ?, size = ? WHERE id = ?",
-            (move.last_seq, move.size, move.stream),
-        )
-    return size
-
-
-def _newest_row(connection: sqlite3.Connection) -> int:
-    (row,) = connection.execute("SELECT ifnull(max(id), 0) FROM journal").fetchone()
-    return int(row)

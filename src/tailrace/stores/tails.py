@@ -97,6 +97,19 @@ class Tail:
         """Replace what is noted of it."""
         self._info = replace(self._info, note=data)
 
+    def roll_back(self, events: int, info: StreamInfo) -> None:
+        """Be as it was before its last ``events`` events, and what was changed with them.
+
+        ``info`` is what the file says of it.
+        """
+        kept = len(self.events) - events
+        for event in self.events[kept:]:
+            self.size -= len(event.data)
+            self.last_seq -= 1
+        del self.events[kept:]
+        self.bytes = weight(self.events)
+        self._info, self.ending = info, info.ending
+
     def hide(self) -> None:
         """It is deleted, and stays for its forks, which need no note of it."""
         self._info = replace(self._info, deleted=True, note=b"")
@@ -167,6 +180,14 @@ class Tails:
         tail.ending = ending
         self._due[tail.generation] = tail
         return Close(tail.stream, tail.last_seq, tail.size, ending)
+
+    def roll_back(self, tail: Tail, events: int, info: StreamInfo) -> None:
+        """Have a stream without what the store could not keep of it."""
+        tail.roll_back(events, info)
+        if not tail.events:
+            self._pinning.pop(tail.generation, None)
+        if tail.ending is None and tail.bytes < SEGMENT_BYTES:
+            self._due.pop(tail.generation, None)
 
     def forget(self, generation: str) -> Tail | None:
         """Drop a stream from memory, if it is there."""

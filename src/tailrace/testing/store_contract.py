@@ -19,10 +19,11 @@ from tailrace.model import Ending, EndingKind, Event, mint_generation
 from tailrace.testing.store_client_rules import ClientStreamRules
 from tailrace.testing.store_model import EVERYTHING, Maker, is_unknown, read_all, settle
 from tailrace.testing.store_name_rules import NameRules
+from tailrace.testing.store_refusal_rules import RefusalRules
 from tailrace.testing.store_scenario import scenario
 
 
-class StoreContract(ClientStreamRules, NameRules):
+class StoreContract(ClientStreamRules, NameRules, RefusalRules):
     """Inherit, and say how to make a store."""
 
     # --- writing and reading ------------------------------------------------------------------

@@ -8,12 +8,25 @@ frames joins few bytes to few bytes, however large what stands around them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 # The longest character has four bytes: one that leads and three that follow.
 _MOST: Final = 3
 _LONGEST: Final = 4
+# Spelled so because a compiled module cannot hold a lone surrogate.
+_SURROGATE: Final = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether UTF-8 can say it: JSON can spell half of a surrogate pair, and nothing else can."""
+    return text.isascii() or _SURROGATE.search(text) is None
+
+
+def well_formed(text: str) -> str:
+    """``text`` with U+FFFD for each half of a surrogate pair that stands alone."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def _needed(lead: int) -> int:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from tailrace.wire.characters import well_formed
+
 # Twenty times the usual: a longer chunk is no ordinary one, and the patterns' memory is bounded.
 ORDINARY_LIMIT: Final = 4096
 # What may stand in the place of an ordinary chunk's text, and leave it an ordinary chunk; and
@@ -14,8 +16,6 @@ ORDINARY_LIMIT: Final = 4096
 PLAIN_TEXT: Final = rb'[^"\\\x00-\x1f]*+'
 ESCAPED_TEXT: Final = PLAIN_TEXT + rb'(?:\\["\\/bfnrt]' + PLAIN_TEXT + rb")*"
 _is_plain_text: Final = re.compile(PLAIN_TEXT).fullmatch
-# Spelled so because a compiled module cannot hold a lone surrogate.
-_SURROGATE: Final = re.compile(f"[{chr(0xD800)}-{chr(0xDFFF)}]")
 
 # Plain: ASCII, no escapes.
 _STRING: Final = rb'"[^"\\\x00-\x1f\x80-\xff]*+"'
@@ -115,4 +115,4 @@ def _is_utf8(data: bytes) -> bool:
 
 def utf8(text: str) -> bytes:
     """``text`` as bytes; what UTF-8 cannot say, a lone surrogate, becomes U+FFFD."""
-    return _SURROGATE.sub("\ufffd", text).encode()
+    return well_formed(text).encode()
