@@ -260,9 +260,16 @@ class UpstreamError(TailraceError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No connection, or none that lived until the first byte."""
+    """No connection, or none that lived until the first byte.
+
+    ``asked``: there was one, and the request was sent on it.
+    """
 
     code = "upstream_unreachable"
+
+    def __init__(self, message: str, *, asked: bool = False) -> None:
+        super().__init__(message)
+        self.asked = asked
 
 
 class UpstreamRefused(UpstreamError):

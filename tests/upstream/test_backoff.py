@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.config import Settings
-from tailrace.upstream.backoff import FIRST, LAST, delay, is_retryable, retry_after
+from tailrace.upstream.backoff import (
+    FIRST,
+    LAST,
+    delay,
+    is_client_retry,
+    is_retryable,
+    retry_after,
+)
 
 NOW = 1_750_000_000.0
 
@@ -29,7 +36,15 @@ def test_all_the_default_tries_fit_into_the_default_budget() -> None:
     settings = Settings()
     longest = sum(delay(failures, 0.999) for failures in range(1, settings.retries + 1))
     assert longest < settings.retry_budget
-    assert 0.3 ** (settings.retries + 1) < 1 / 50_000
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [((), False), ((b"0",), False), ((b"1",), True), ((b" 2 ",), True), ((b"x",), False),
+     ((b"",), False), ((b"00",), False), ((b"-1",), False), ((b"0", b"3"), True)],
+)  # fmt: skip
+def test_an_sdk_says_that_it_tries_again(values: tuple[bytes, ...], says: bool) -> None:
+    assert is_client_retry([(b"X-Stainless-Retry-Count", value) for value in values]) is says
 
 
 def test_every_status_is_retried_or_not() -> None:

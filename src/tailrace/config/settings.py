@@ -177,8 +177,8 @@ class Settings:
         8,
         kinds.integer(0, 100),
         "Upstream",
-        "How often a request may be asked again within that: of an upstream that fails three in "
-        "ten, one request in 50000 fails nine times.",
+        "How often a request may be asked again within that, of all upstreams together; one "
+        "upstream that answers is asked twice at most.",
     )
     continue_answers: bool = row(
         False,
@@ -192,8 +192,8 @@ class Settings:
         True,
         kinds.switch(),
         "Upstream",
-        "Leave an upstream that nearly always fails alone for a few seconds at a time, and say "
-        "so at once to who asks for it.",
+        "Leave an upstream that nearly always fails alone for a few seconds at a time while "
+        "another one answers for the model; where none can be reached, say so at once.",
     )
     max_event: int = row(
         16 * _MIB,

@@ -133,9 +133,10 @@ class Attempts(Protocol):
     """One request, asked of one upstream after the other until an answer's first token.
 
     What may be tried again is tried again inside: refused connections, broken heads, 408, 429 and
-    5xx, with a back-off or as long as ``Retry-After`` says, within a budget of time; after a clock
-    ran out, another upstream only. What may not, or is the last answer there is, is given as it
-    is. Whoever was given a call ends it: it holds one of the upstream's places until then.
+    5xx, with a back-off or as long as ``Retry-After`` says, within a budget of time; one upstream
+    that answers is asked twice at most, and only another one after a clock ran out. What may not,
+    or is the last answer there is, is given as it is: so is what blames the request. Whoever was
+    given a call ends it: it holds one of the upstream's places until then.
     """
 
     @property

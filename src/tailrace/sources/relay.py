@@ -21,8 +21,8 @@ one batch, and is the only one who writes the stream's ending:
     the server shuts down                      interrupted
 
 Until the first event nothing was shown of an answer, so one that fails is asked for again, as
-long as there is an upstream to ask (``contracts.Attempts``); after it never: no retry may double
-what somebody has read.
+long as there is an upstream to ask (``contracts.Attempts``), unless its error blames the request
+(``wire/blame.py``); after it never: no retry may double what somebody has read.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from tailrace.sources.listener import Listener
 from tailrace.sources.order import Continued, Order, RelayLimits
 from tailrace.sources.refusal import is_stream, words_of
 from tailrace.sources.rest import continuation_of
+from tailrace.wire.blame import blames_request
 from tailrace.wire.continuation import Rest
 
 logger = logging.getLogger(__name__)
@@ -271,8 +272,8 @@ class Relay:
             self._pausing = self._loop.create_task(self._pause())
 
     def _take_last(self, words: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
-        if not words:
-            self._end(kind, reason)
+        if not words or blames_request(words[0][1]):
+            self._end_with(words, kind, reason)  # any other upstream would say it, too
         elif self._shown:
             self._broke_off(words, kind, reason)
         else:

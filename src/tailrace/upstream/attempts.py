@@ -1,5 +1,25 @@
 """One request, asked of one upstream after the other until an answer's first token.
 
+What may follow a try:
+
+    what the try brought                        another upstream   the same one
+    ------------------------------------------  -----------------  ---------------------------------
+    no connection                               yes                as often as the budget allows
+    a connection that ended before a head       yes                one further try
+    a clock that ran out before the head        yes                none
+    408, 429, 5xx but for 501                   yes                one further try
+      with ``x-should-retry: false``            no                 none: it is the answer
+      5xx whose body blames the request         no                 none: it is the answer
+    401, 403, 429 for one of several keys       yes                with each other key that is awake
+    401, 403 otherwise, any other status        no                 none: it is the answer
+    a stream without a token                    yes                one further try
+      its first event blames the request        no                 none: it is the answer (the relay
+                                                                   does not ask for another)
+
+"One further try" is none where the client itself tries again, which official SDKs say by
+``x-stainless-retry-count``: its next request is the further try. What blames the request:
+``wire/blame.py``.
+
 Who is asked next: the first of those that may still be asked, by
 
 1. whether all its keys rest: last of all
@@ -9,7 +29,12 @@ Who is asked next: the first of those that may still be asked, by
 4. its place in the route
 
 The budget of time begins with the first failure: a first try that waits for minutes in a queue of
-the upstream's own leaves room for a second. What would begin later is not tried.
+the upstream's own leaves room for a second. What would begin later is not tried. The last refusal
+is kept, without its slot, until there is another answer: it is given if there is none.
+
+An upstream that nearly always fails is left alone while there is another one. Where each of those
+that may be asked fails so, they are asked all the same if they answer at all: a user is better
+served by the upstream's own error than by ours. Only what does not answer is left alone then.
 """
 
 from __future__ import annotations
@@ -24,17 +49,25 @@ from tailrace.contracts import Call, UpstreamRequest
 from tailrace.errors import (
     UpstreamBroken,
     UpstreamError,
+    UpstreamQueueTimeout,
     UpstreamsBusy,
     UpstreamsDown,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from tailrace.upstream.backoff import delay, is_retryable, retry_after
+from tailrace.upstream.backoff import delay, is_client_retry, is_retryable, retry_after
 from tailrace.upstream.endpoint import Endpoint
 from tailrace.upstream.watched import Watched
+from tailrace.wire.blame import LONGEST, blames_request
 
 # More names than these make no sentence.
 _NAMES: Final = 5
+# Tries of one upstream that may bring something else than an answer to be given. The second one
+# gets over a restart or a lost worker; a third one mostly repeats what the second one brought.
+_SHARE: Final = 2
+# A refusal is a few hundred bytes that come with its head, or right behind it. One that takes
+# longer is not read to find out whom it blames.
+_PATIENCE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +93,11 @@ class _Tried:
     """What this request has met with at one upstream."""
 
     failures = 0
+    """Tries that failed: the wait before the next one grows with them."""
+    spent = 0
+    """Those of them that count for ``_SHARE``."""
+    keys_limited = 0
+    """Keys of ours that were at their limit while another one was not."""
     ready_at = 0.0
     """When it may be asked again; infinity: not for this request."""
 
@@ -86,6 +124,7 @@ class RoutedAttempts:
         # What has begun to leave is not there to be sent again.
         once = not rules.budget or not isinstance(request.body, bytes)
         self._most = 1 if once else 1 + rules.retries
+        self._share = 1 if is_client_retry(request.headers) else _SHARE
         self._budget = rules.budget
         self._heeds_breaker = rules.breaker
         self._draw = draw
@@ -96,7 +135,7 @@ class RoutedAttempts:
         self._deadline = math.inf
         self._given: Watched | None = None
         self._refusal: Watched | None = None
-        """An answer that is given if there is no other."""
+        """An answer that is given if there is no other. It holds no slot."""
         self._error: UpstreamError | None = None
         """Why the last try failed, where it brought no answer."""
         self._blamed: UpstreamError | None = None
@@ -108,23 +147,38 @@ class RoutedAttempts:
         """As in the contract."""
         if self._given is not None and self._asked is not None:
             self._take_back(self._given, self._asked, failure)
+        try:
+            return await self._next()
+        except BaseException:
+            self._keep(None)
+            raise
+
+    async def _next(self) -> Call:
         while True:
             now = self._clock()
             candidate = self._choose(now)
             if candidate is None:
                 return self._last()
-            self._discard()
             wait = self._of(candidate.endpoint).ready_at - now
             if wait > 0:
                 await asyncio.sleep(wait)
-            elif await self._have_slot(candidate.endpoint):
-                call = await self._try(candidate)
-                if call is not None:
-                    return self._give(call)
+                continue
+            try:
+                if not await self._have_slot(candidate.endpoint):
+                    continue
+            except UpstreamQueueTimeout:
+                if self._refusal is None:
+                    raise
+                return self._last()
+            call = await self._try(candidate)
+            if call is not None:
+                return self._give(call)
 
     def rewrite(self, body: bytes) -> None:
-        """As in the contract."""
+        """As in the contract. Another request has tries of its own."""
         self._request = replace(self._request, body=body)
+        for tried in self._tried.values():
+            tried.spent = 0
 
     # --- choosing -----------------------------------------------------------------------------
 
@@ -150,11 +204,17 @@ class RoutedAttempts:
         return min(waiting, key=lambda each: self._rank(each.endpoint, now))
 
     def _may_ask(self, endpoint: Endpoint, now: float) -> bool:
-        begins = max(now, self._of(endpoint).ready_at)
-        return begins <= self._deadline and begins < math.inf and self._allowed(endpoint, now)
+        tried = self._of(endpoint)
+        begins = max(now, tried.ready_at)
+        in_time = begins <= self._deadline and begins < math.inf
+        return in_time and tried.spent < self._share and self._allowed(endpoint, now)
 
     def _allowed(self, endpoint: Endpoint, now: float) -> bool:
-        return not self._heeds_breaker or endpoint.breaker.allows(now)
+        if not self._heeds_breaker:
+            return True
+        if any(candidate.endpoint.breaker.allows(now) for candidate in self._candidates):
+            return endpoint.breaker.allows(now)
+        return endpoint.reach.allows(now)
 
     def _rank(self, endpoint: Endpoint, now: float) -> tuple[bool, float, bool]:
         ready_at = max(now, self._of(endpoint).ready_at)
@@ -190,22 +250,24 @@ class RoutedAttempts:
         except UpstreamTimeout as error:
             # It had all the time there is; another may be quicker.
             self._failed(endpoint, error, ready_at=math.inf)
-        except (UpstreamUnreachable, UpstreamBroken) as error:
+        except UpstreamUnreachable as error:
+            self._failed(endpoint, error, spent=error.asked)
+        except UpstreamBroken as error:
             self._failed(endpoint, error)
         else:
-            return call if self._is_final(endpoint, call) else None
+            return call if await self._is_final(endpoint, call) else None
         return None
 
-    def _is_final(self, endpoint: Endpoint, call: Watched) -> bool:
+    async def _is_final(self, endpoint: Endpoint, call: Watched) -> bool:
         """Whether this answer is given. If not, it is kept in case that there is no other."""
         now = self._clock()
         if call.status in (401, 403) and endpoint.refused_key(call.key, now):
-            self._failed(endpoint, None, ready_at=now)
-        elif not is_retryable(call.status, call.headers):
+            self._failed(endpoint, None, ready_at=now, spent=False)
+        elif not is_retryable(call.status, call.headers) or await _blames_request(call):
             return True
         else:
             self._refused(endpoint, call)
-        self._refusal = call
+        self._keep(call)
         self._words = f"It answered {call.status}."
         return False
 
@@ -219,15 +281,24 @@ class RoutedAttempts:
             return
         endpoint.rest(self._request, call.key, until)
         others = endpoint.has_key and not endpoint.rests(now)
-        self._failed(endpoint, None, ready_at=now if others else until)
+        of_key = others and call.status == 429 and tried.keys_limited + 1 < endpoint.keys
+        tried.keys_limited += of_key
+        self._failed(endpoint, None, ready_at=now if others else until, spent=not of_key)
 
     def _failed(
-        self, endpoint: Endpoint, error: UpstreamError | None, ready_at: float | None = None
+        self,
+        endpoint: Endpoint,
+        error: UpstreamError | None,
+        ready_at: float | None = None,
+        *,
+        spent: bool = True,
     ) -> None:
-        """A try brought nothing to be given. ``ready_at``: if not after the usual back-off."""
+        """A try brought nothing to be given. ``ready_at``: if not after the usual back-off;
+        ``spent``: it counts for the upstream's share."""
         now = self._clock()
         tried = self._of(endpoint)
         tried.failures += 1
+        tried.spent += spent
         tried.ready_at = now + delay(tried.failures, self._draw()) if ready_at is None else ready_at
         self._error = error
         if error is not None:
@@ -237,6 +308,7 @@ class RoutedAttempts:
 
     def _give(self, call: Watched) -> Call:
         """An answer under way costs nothing of the budget, however long it thinks."""
+        self._keep(None)
         self._given = call
         self._deadline -= self._clock()
         return call
@@ -251,18 +323,21 @@ class RoutedAttempts:
         )
         self._failed(endpoint, self._blamed)
 
-    def _discard(self) -> None:
-        refusal, self._refusal = self._refusal, None
+    def _keep(self, refusal: Watched | None) -> None:
+        """Keep this one instead of the last one, which is let go."""
+        before, self._refusal = self._refusal, refusal
+        if before is not None:
+            before.cancel()
         if refusal is not None:
-            refusal.cancel()
+            refusal.free_slot()
 
     # --- the last word ------------------------------------------------------------------------
 
     def _last(self) -> Call:
-        """There is no further try: what the last one brought, or why there is nothing."""
+        """There is no further try: the last refusal, or why there is nothing."""
         refusal, self._refusal = self._refusal, None
         if refusal is not None:
-            return self._give(refusal)
+            return refusal
         error = self._error
         said_plainly = self._most == 1 or error is self._blamed
         if error is not None and (said_plainly or isinstance(error, UpstreamTimeout)):
@@ -283,8 +358,21 @@ class RoutedAttempts:
 
     def _due(self) -> float:
         """Seconds until one may be asked, at least one second."""
-        due = min(candidate.endpoint.breaker.due for candidate in self._candidates)
+        due = min(candidate.endpoint.reach.due for candidate in self._candidates)
         return max(1.0, due - self._clock())
+
+
+async def _blames_request(call: Watched) -> bool:
+    """Whether a refusal that could be tried again says that the request is at fault."""
+    if call.status < 500:
+        return False
+    try:
+        blames = blames_request(await call.peek(LONGEST, _PATIENCE))
+    except BaseException:
+        call.cancel()
+        raise
+    call.judge(ok=blames)
+    return blames
 
 
 def _have(candidates: Sequence[Candidate]) -> str:

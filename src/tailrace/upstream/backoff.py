@@ -3,6 +3,7 @@
     the answer's head           asked again?
     --------------------------  ------------------------------------------------------------
     408, 429, 5xx but for 501   yes, unless ``x-should-retry: false``
+      and blames the request    no (``wire/blame.py``)
     401, 403                    with another key of ours, where there is one
     anything else               no: what it says, another try would say too
 
@@ -22,6 +23,7 @@ from tailrace.contracts import Headers
 # rule: within the default budget, with time left for the tries themselves.
 FIRST: Final = 0.05
 LAST: Final = 0.5
+_CLIENT_RETRIES: Final = b"x-stainless-retry-count"
 _MILLISECONDS: Final = b"retry-after-ms"  # OpenAI's and Azure's; more exact, so it wins
 
 
@@ -41,6 +43,15 @@ def is_retryable(status: int, headers: Headers) -> bool:
         return False
     # What openai-python and openai-node go by, too.
     return dict(headers).get(b"x-should-retry", b"").strip().lower() != b"false"
+
+
+def is_client_retry(headers: Headers) -> bool:
+    """Whether the client tries again by itself, and this is such a try.
+
+    The official SDKs of OpenAI and Anthropic count their tries in a field, from 0.
+    """
+    counts = [value for name, value in headers if name.lower() == _CLIENT_RETRIES]
+    return any(count.strip().isdigit() and count.strip(b" \t0") != b"" for count in counts)
 
 
 def retry_after(headers: Headers, wall: float) -> float | None:

@@ -34,6 +34,9 @@ class Endpoint:
     ) -> None:
         self.target = target
         self.breaker = Breaker()
+        """Whether it is asked while there is another one: any failure counts."""
+        self.reach = Breaker()
+        """Whether it is asked where there is no other: only what is no HTTP answer counts."""
         self.slots = Slots(target.spec.max_streams, target.spec.max_queue)
         self.retired = False
         # One pool of connections for each key: where a gateway ties a connection to the key that
@@ -64,6 +67,11 @@ class Endpoint:
     @property
     def has_key(self) -> bool:
         return bool(self.target.keys)
+
+    @property
+    def keys(self) -> int:
+        """How many keys of ours it has."""
+        return len(self.target.keys)
 
     def rests(self, now: float) -> bool:
         """Whether it asked for a pause with every key."""
@@ -108,16 +116,20 @@ class Endpoint:
         """
         now = self._clock()
         key = self._ring.pick(now)
-        ticket = self.breaker.begin(now)
+        ticket, reach = self.breaker.begin(now), self.reach.begin(now)
         try:
             call = await self._lines[key].ask(request)
         except BaseException as error:
+            now = self._clock()
             if isinstance(error, UpstreamUnreachable | UpstreamBroken | UpstreamTimeout):
-                self.breaker.record(ticket, False, self._clock())
+                self.breaker.record(ticket, False, now)
+                self.reach.record(reach, False, now)
             else:
-                self.breaker.forget(ticket, self._clock())
+                self.breaker.forget(ticket, now)
+                self.reach.forget(reach, now)
             self.leave()
             raise
+        self.reach.record(reach, True, self._clock())
         return Watched(call, self.breaker, ticket, key=key, clock=self._clock, over=self.leave)
 
     def leave(self) -> None:

@@ -55,6 +55,8 @@ class Exchange:
         self._head_came: asyncio.Future[None] = self._loop.create_future()
         self._receiver: Receiver | None = None
         self._held = b""
+        self._peeked: asyncio.Future[None] | None = None
+        self._peek_limit = 0
         self._outcome: BodyEnd | None = None
         self._sending: asyncio.Task[None] | None = None
         self._unsent = False
@@ -121,6 +123,31 @@ class Exchange:
             raise ran_out("total", self._clocks.total, self._peer)
         return collector.body
 
+    async def peek(self, limit: int, patience: float) -> bytes:
+        """The body's first bytes, which stay to be read or streamed; before either.
+
+        Waits until the body is whole, or longer than ``limit`` bytes, or ``patience`` seconds are
+        over. Does not raise for a body that is cut.
+        """
+        if self._outcome is not None or len(self._held) > limit:
+            return self._held
+        self._peeked = self._loop.create_future()
+        self._peek_limit = limit
+        timer = self._loop.call_later(patience, self._end_peek)
+        self._connection.resume()
+        try:
+            await self._peeked
+        finally:
+            timer.cancel()
+            self._peeked = None
+            if self._outcome is None:
+                self._connection.pause()
+        return self._held
+
+    def _end_peek(self) -> None:
+        if self._peeked is not None and not self._peeked.done():
+            self._peeked.set_result(None)
+
     def pause(self) -> None:
         """As in the contract. While paused, the receiver does not hear of the end, either."""
         self._paused = True
@@ -177,6 +204,8 @@ class Exchange:
             self._head_came.set_result(None)
             if self._outcome is None:
                 self._connection.pause()
+        elif len(self._held) > self._peek_limit:
+            self._end_peek()
 
     def lost(self, clean: bool) -> None:
         if clean and self._parser.ends_with_connection:
@@ -185,7 +214,9 @@ class Exchange:
             self._break_off(UpstreamBroken(f"{self._peer} broke off in the head of its answer."))
         else:
             self._break_off(
-                UpstreamUnreachable(f"{self._peer} closed the connection without an answer.")
+                UpstreamUnreachable(
+                    f"{self._peer} closed the connection without an answer.", asked=True
+                )
             )
         self._hand_over()
 
@@ -221,6 +252,7 @@ class Exchange:
         if self._outcome is not None:
             return
         self._outcome = outcome
+        self._end_peek()
         self._stop_sending()
         self._total_timer.cancel()
         if self._silence_timer is not None:

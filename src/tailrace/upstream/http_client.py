@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tailrace.config.upstreams import Auth
-from tailrace.contracts import Call, Upload, UpstreamRequest
+from tailrace.contracts import Upload, UpstreamRequest
 from tailrace.errors import ConfigError, UpstreamUnreachable
 from tailrace.upstream.base_url import parse_base_url
 from tailrace.upstream.clocks import Clocks
@@ -69,7 +69,7 @@ class HttpUpstream:
         """``data`` with ``[redacted]`` wherever the key stands."""
         return data if self._key is None else data.replace(self._key, REDACTED)
 
-    async def ask(self, request: UpstreamRequest) -> Call:
+    async def ask(self, request: UpstreamRequest) -> Exchange:
         """As in the contract; besides, raises BadRequest where a header or the path holds what
         HTTP forbids.
         """

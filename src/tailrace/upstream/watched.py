@@ -5,7 +5,9 @@
     2xx, and a byte of the body       a success, at that byte
     2xx, and the whole of no body     a success
     3xx, 4xx, 501                     a success, at the head: the upstream is well
-    5xx                               a failure, at the head
+    5xx, to be tried again            what its asker judges: a failure, unless it blames the
+                                      request; nothing where that is never judged
+    any other 5xx                     a failure, at the head
     2xx, and a cut or silence         a failure; after a byte, one more outcome of the same call
     no token, as its asker found out  a failure in place of what there was
     cancelled before the first byte   nothing
@@ -19,9 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tailrace.contracts import BodyEnd, Call, Headers, Receiver
+from tailrace.contracts import BodyEnd, Headers, Receiver
 from tailrace.errors import UpstreamBroken, UpstreamTimeout
+from tailrace.upstream.backoff import is_retryable
 from tailrace.upstream.breaker import Breaker, Ticket
+from tailrace.upstream.exchange import Exchange
 
 
 class Watched:
@@ -29,7 +33,7 @@ class Watched:
 
     def __init__(
         self,
-        call: Call,
+        call: Exchange,
         breaker: Breaker,
         ticket: Ticket,
         *,
@@ -46,8 +50,9 @@ class Watched:
         self._over: Callable[[], None] | None = over
         self._settled = False
         """The breaker knows an outcome."""
-        if call.status >= 300:
-            self._settle(call.status < 500 or call.status == 501)
+        status = call.status
+        if status >= 300 and not (status >= 500 and is_retryable(status, call.headers)):
+            self._settle(status < 500 or status == 501)
 
     @property
     def status(self) -> int:
@@ -85,6 +90,18 @@ class Watched:
     def cancel(self) -> None:
         """As in the contract."""
         self._call.cancel()
+        self._end()
+
+    async def peek(self, limit: int, patience: float) -> bytes:
+        """As ``Exchange.peek``."""
+        return await self._call.peek(limit, patience)
+
+    def judge(self, *, ok: bool) -> None:
+        """A refusal was looked at: whether the upstream is well all the same."""
+        self._settle(ok)
+
+    def free_slot(self) -> None:
+        """It may be a while until somebody wants the rest of its body, if anybody does."""
         self._end()
 
     def blame(self) -> None:
