@@ -19,6 +19,10 @@ ARGS     ?=
 # make test: which tests; with two workers, as most machines have two cores.
 TESTS   ?=
 WORKERS ?= 2
+# make prove-fuzz: how long for each fuzzer, which of them (default: all), and the seed.
+MINUTES ?= 10
+FUZZ    ?=
+SEED    ?=
 
 # Where a test of the compiled package has it; PYTHONPATH goes before the checkout.
 COMPILED := $(VENV)/compiled
@@ -33,7 +37,7 @@ NEEDS := $(if $(or $(UPSTREAM),$(TAILRACE_UPSTREAM)),package,$(if $(filter %.ggu
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
 serve: $(VENV)/stamp-$(NEEDS) page-if-possible ## serve on PORT=8080; UPSTREAM=https://… MODEL=… ARGS=… (default: a small local model)
@@ -49,6 +53,10 @@ test-compiled: $(VENV)/stamp-dev $(VENV)/stamp-local page-if-possible ## the sam
 	@rm -rf $(COMPILED)
 	@TAILRACE_COMPILE=require $(PYTHON) -m pip install --quiet --no-deps --target $(COMPILED) .
 	PYTHONPATH=$(COMPILED) TAILRACE_TEST_COMPILED=1 $(RUN)/pytest -n $(WORKERS) $(TESTS)
+
+.PHONY: prove-fuzz
+prove-fuzz: $(VENV)/stamp-dev ## run each fuzzer for MINUTES=10, or those in FUZZ="requests upstreams stores"; SEED=… repeats a run
+	$(PYTHON) -m tests.fuzz $(FUZZ) --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 .PHONY: page
 page: $(PAGE) ## build what / shows to browsers (needs Node.js 20.19 or newer, with npm)

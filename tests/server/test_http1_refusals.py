@@ -44,6 +44,8 @@ MALFORMED = {
     "a negative length": b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
     "a length and chunks": b"POST / HTTP/1.1\r\nContent-Length: 1\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "an upgrade with a coding that is not chunked": b"POST / HTTP/1.1\r\nConnection: Upgrade\r\n"
+    b"Upgrade: h2c\r\nTransfer-Encoding: identity\r\n\r\n",
 }
 
 
@@ -58,6 +60,7 @@ def test_malformed_http_is_answered_with_a_400_problem(
             assert response.status == 400
             assert response.field(b"content-type") == [b"application/problem+json"]
             assert response.field(b"connection") == [b"close"]
+            assert served.scopes == [], "the application was asked"
             assert response.json["code"] == "bad_request"
             assert served.scopes == []
 

@@ -104,6 +104,14 @@ def test_ambiguous_framing_is_a_failure(name: str) -> None:
     assert not any(outcome.states[i] for i in (0, 2, 3))
 
 
+@pytest.mark.parametrize("status", [b"000", b"099", b"600", b"999"])
+def test_a_status_that_http_does_not_have_is_a_failure(status: bytes) -> None:
+    parser = ResponseParser()
+    parser.feed(b"HTTP/1.1 " + status + b" Odd\r\nContent-Length: 0\r\n\r\n")
+    assert parser.head is None
+    assert "status" in parser.failure
+
+
 @pytest.mark.parametrize(
     ("fields", "reusable"),
     [

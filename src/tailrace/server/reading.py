@@ -16,6 +16,8 @@ from tailrace.server.head_limits import HeadMeter, Limits
 from tailrace.server.target import Target, parse_target, percent_encode_line
 
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
+_NOBODY: Final = object()
+"""What a parser calls back that only judges."""
 
 
 class Head(NamedTuple):
@@ -110,7 +112,9 @@ class RequestReader:
         """What a callback raised, or else that this is not HTTP."""
         cause: BaseException | None = broken.__context__
         if isinstance(broken, httptools.HttpParserCallbackError) and cause is not None:
-            return cause
+            if not isinstance(cause, httptools.HttpParserError):
+                return cause
+            broken = cause
         return BadRequest(f"This is not valid HTTP/1.1 ({broken}).")
 
     def _decline_upgrade(self) -> None:
@@ -120,9 +124,13 @@ class RequestReader:
         is given the framing fields alone and continues with the body.
         """
         self._make_parser()
-        lines = [b"%b: %b\r\n" % field for field in self._headers if field[0] in _FRAMING]
         self._replaying = True
-        self._parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(lines) + b"\r\n")
+        self._parser.feed_data(self._framing())
+
+    def _framing(self) -> bytes:
+        """A head that has of this one what says where the body ends."""
+        lines = [b"%b: %b\r\n" % field for field in self._headers if field[0] in _FRAMING]
+        return b"POST / HTTP/1.1\r\n" + b"".join(lines) + b"\r\n"
 
     # --- the parser's callbacks ---------------------------------------------------------------
 
@@ -157,6 +165,10 @@ class RequestReader:
             self._replaying = False
             return
         head = self._head()
+        if self._parser.should_upgrade():
+            # The framing of such a request is not looked at, and the application must not be
+            # asked before it was.
+            httptools.HttpRequestParser(_NOBODY).feed_data(self._framing())
         self.stage = Stage.BODY
         self._meter.restart()
         self._receiver.on_head(head)

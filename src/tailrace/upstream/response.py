@@ -2,7 +2,8 @@
 
 llhttp does the grammar. What is added here:
 
-- informational responses (1xx) are passed over, RFC 9110 §15.2;
+- informational responses (1xx) are passed over, RFC 9110 §15.2; a status outside 100 to 599
+  is a failure;
 - how the body is framed: a body without length or chunks ends with the connection, and only
   then is an end of the connection an end of the body (RFC 9112 §6.3);
 - a bound: no more than MAX_HEAD bytes in a row that are not body, be they head, informational
@@ -115,6 +116,8 @@ class ResponseParser:
             self.failure = "does not speak HTTP/1.1"
         elif status == 101:
             self.failure = "switched protocols, which nobody asked for"
+        elif not 100 <= status <= 599:  # RFC 9110 §15; nobody could be answered with it
+            self.failure = f"sent the status {status}, which HTTP does not have"
         elif self._head_size > MAX_HEAD:
             self.failure = f"sent a head of more than {MAX_HEAD} bytes"
         elif status >= 200:

@@ -2,15 +2,16 @@
 
     block                                   record
     data: [DONE]                            DONE; whatever follows is not looked at
-    event: error                            ERROR, whatever its data
+    event: error                            ERROR; data that are no object become one
     data: an object with an ``error``       ERROR (unless that is null)
     data: any other JSON object             CHUNK
     data: nothing but white space           none: some servers keep connections alive with it
     data: anything else                     MALFORMED
     more bytes than allowed                 TOO_LARGE; whatever follows is not looked at
 
-A record's data are the bytes that came. Whether they are JSON is asked of the text in which
-every bad byte is U+FFFD, since that is what a client's decoder makes of them.
+A record's data are the bytes that came, but for an error that is no object. Whether they are JSON
+is asked of the text in which every bad byte is U+FFFD, since that is what a client's decoder makes
+of them.
 
 `delta_text` is the reading of a chunk that the plain-text contract of ``/stream`` is defined
 by: Go's ``json.Unmarshal`` into
@@ -31,6 +32,7 @@ those of most decoders, and each shows in the output:
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -43,7 +45,7 @@ from tailrace.wire.chunk_text import (
     plain_object,
     utf8,
 )
-from tailrace.wire.records import Grammar, Record, RecordKind
+from tailrace.wire.records import Grammar, Record, RecordKind, error_message
 from tailrace.wire.sse import SseEvent
 from tailrace.wire.strict_json import NotJson, Value
 
@@ -71,14 +73,24 @@ _ORDINARY: Final = re.compile(_ordinary(PLAIN_TEXT))
 
 def understand(event: SseEvent, ordinary: re.Pattern[bytes] = _ORDINARY) -> Record | None:
     """What one block is."""
-    kind = _kind(event, ordinary)
+    if event.type == "error":
+        return Record(RecordKind.ERROR, _error(event.data))
+    kind = _kind(event.data, ordinary)
     return None if kind is None else Record(kind, event.data)
 
 
-def _kind(event: SseEvent, ordinary: re.Pattern[bytes]) -> RecordKind | None:
-    if event.type == "error":
-        return RecordKind.ERROR
-    data = event.data
+def _error(data: bytes) -> bytes:
+    """The data of an error as a JSON object: a stream of chunks holds nothing else."""
+    try:
+        if isinstance(strict_json.loads(data), tuple):
+            return data
+    except NotJson:
+        pass
+    error = {"message": error_message(data), "type": "server_error"}
+    return json.dumps({"error": error}, separators=(",", ":")).encode()
+
+
+def _kind(data: bytes, ordinary: re.Pattern[bytes]) -> RecordKind | None:
     if len(data) <= ORDINARY_LIMIT and ordinary.fullmatch(data):
         return RecordKind.CHUNK
     stripped = data.strip()
