@@ -8,6 +8,7 @@ time is a coroutine; what is a plain function returns at once.
 """
 
 from tailrace.contracts.streams import (
+    LAST_PART,
     Alias,
     Append,
     Change,
@@ -18,6 +19,7 @@ from tailrace.contracts.streams import (
     Listing,
     Marker,
     Note,
+    Part,
     Renew,
     Sink,
     SinkOwner,
@@ -41,6 +43,7 @@ from tailrace.contracts.upstream import (
 )
 
 __all__ = [
+    "LAST_PART",
     "Alias",
     "Append",
     "Attempts",
@@ -54,6 +57,7 @@ __all__ = [
     "Listing",
     "Marker",
     "Note",
+    "Part",
     "Receiver",
     "Renew",
     "Sink",

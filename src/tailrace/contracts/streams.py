@@ -245,6 +245,13 @@ class Closing(NamedTuple):
     """False: leave out the last HTTP chunk, so that the client's library reports a cut body."""
 
 
+Part: TypeAlias = tuple[bytes, int]
+"""Some of an event's encoding, which may be empty, and the place where the next part begins;
+LAST_PART where there is none."""
+
+LAST_PART: Final = -1
+
+
 class View(Protocol):
     """A pure rendering. Equal arguments give equal bytes: encodings are shared and remade."""
 
@@ -280,6 +287,15 @@ class View(Protocol):
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         """Consecutive events of one stream, of which ``whole`` says that they may be encoded."""
+        ...
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        """Encode some of one large event, from ``place`` in it on; 0 is its beginning.
+
+        All parts together are what ``encode`` gives for the event alone. A part costs little,
+        however large the event is: readers that are within one hold a place and no bytes.
+        None: the view can encode this event only as a whole, whatever the place.
+        """
         ...
 
     def end(self, generation: str, ending: Ending) -> Closing:

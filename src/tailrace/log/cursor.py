@@ -10,9 +10,10 @@ A cursor pulls. It is always in exactly one of these conditions:
 and ``pump()`` moves it from one to the next: read at my place, encode, write one slice. Replay
 and live are the same loop, so there is no hand-over between them in which to lose anything.
 
-The place is two integers: ``seq``, the last event written whole, and ``skip``, the bytes of the
-next one's encoding that went out already. A blocked cursor holds nothing else: what it was
-about to write is encoded again, or found encoded, when its sink takes more.
+The place is three integers: ``seq``, the last event written whole; ``part``, where in the next
+one its encoding goes on, if that event is large; and ``skip``, the bytes of that part, or of the
+event's encoding, that went out already. A blocked cursor holds nothing else: what it was about to
+write is encoded again, or found encoded, when its sink takes more.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from tailrace.contracts import Closing, Marker, Sink, View
+from tailrace.contracts import LAST_PART, Closing, Marker, Part, Sink, View
 from tailrace.errors import NotFound, TailraceError
 from tailrace.log.pieces import Piece
 from tailrace.model import Event
@@ -39,6 +40,8 @@ SLICE: Final = 32 * 1024
 # Data bytes and events read for one encoding: with ids and framing they make about one slice.
 READ: Final = 24 * 1024
 COUNT: Final = 256
+# Data of one event that is encoded in parts: its encoding is more than a slice.
+LARGE: Final = 32 * 1024
 
 
 class Condition(Enum):
@@ -54,8 +57,8 @@ class Cursor:
     """Follows ``stream`` from ``seq`` on, until its end or the sink's."""
 
     __slots__ = (
-        "_clock", "_fetched", "_held", "_marked", "_marker", "_on_done", "_patience", "_period",
-        "_plain", "_retiring", "_sink", "_skip", "_view", "_view_name", "_written_at",
+        "_clock", "_fetched", "_held", "_marked", "_marker", "_on_done", "_part", "_patience",
+        "_period", "_plain", "_retiring", "_sink", "_skip", "_view", "_view_name", "_written_at",
         "blocked_since", "condition", "seq", "stream",
     )  # fmt: skip
 
@@ -80,6 +83,7 @@ class Cursor:
         self._view = view
         self._view_name = view.name
         self._sink = sink
+        self._part = 0
         self._skip = 0
         self._clock = clock
         self._period = heartbeat
@@ -105,7 +109,8 @@ class Cursor:
             # The way of nearly every event first, without a call more than it takes: a reader
             # that keeps up, and whom nothing else concerns.
             stream = self.stream
-            if self._plain and self.condition is Condition.IDLE and not self._skip:
+            within = self._skip or self._part
+            if self._plain and self.condition is Condition.IDLE and not within:
                 piece = stream.next_piece(self._view, self._view_name, self.seq)
                 if piece is not None:
                     data, self.seq = piece
@@ -126,17 +131,26 @@ class Cursor:
     def _pump(self) -> bool:
         if self.condition is not Condition.IDLE:
             return False
-        retiring = self._retiring and not self._skip
+        within = self._within
+        retiring = self._retiring and not within
         if retiring or self.seq < self.stream.trimmed:
             # What was trimmed under a slow reader it is told of when it asks for its place.
             self._finish(whole=retiring)
             return False
-        events = self.stream.read(self.seq, 1 if self._skip else READ, COUNT)
+        events = self.stream.read(self.seq, 1 if within else READ, COUNT)
         if events is None:
             return self._fetch()
         if not events:
             self._at_end()
-        events = events and self._whole(events, fewest=self._skip > 0)
+            return False
+        if len(events[0].data) > LARGE:
+            part = self.stream.part(self._view, events[0], self._part)
+            if part is not None:
+                return self._write_part(part, events[0].seq)
+        return self._write_events(events)
+
+    def _write_events(self, events: list[Event]) -> bool:
+        events = self._whole(events, fewest=self._skip > 0)
         if not events:
             return False
         data = self.stream.encode(self._view, events)
@@ -193,6 +207,27 @@ class Cursor:
             self._skip = stop
         return self._write(piece)
 
+    def _write_part(self, part: Part, seq: int) -> bool:
+        """The next slice of a part of the large event ``seq``."""
+        data, following = part
+        start = self._skip
+        stop = min(start + SLICE, len(data))
+        piece = data if stop - start == len(data) else data[start:stop]
+        if stop < len(data):
+            self._skip = stop
+        elif following != LAST_PART:
+            self._part, self._skip = following, 0
+        else:
+            self.seq = seq
+            self._part = self._skip = 0
+            piece += self._mark()
+        return self._write(piece) if piece else True
+
+    @property
+    def _within(self) -> bool:
+        """Whether some of the next event's encoding went out, and not all of it."""
+        return self._skip > 0 or self._part > 0
+
     def _mark(self) -> bytes:
         """What the view says to this reader alone; nothing where it was said already."""
         if self._marker is None:
@@ -230,7 +265,7 @@ class Cursor:
         self._close(self._view.end(self.stream.generation, ending), mark)
 
     def _close(self, closing: Closing, mark: bytes = b"") -> None:
-        if self._skip:  # whatever it is, it would stand within an event
+        if self._within:  # whatever it is, it would stand within an event
             self._finish(whole=False)
             return
         if mark or closing.data:
@@ -311,7 +346,7 @@ class Cursor:
     def retire(self) -> None:
         """End the body after what was written, for the reader to come back for the rest."""
         self._plain = False
-        if self._skip:
+        if self._within:
             self._retiring = True
         elif self.condition is not Condition.DONE:
             self._finish(whole=True)
@@ -327,7 +362,7 @@ class Cursor:
             return now + self._period
         if self.condition is Condition.FETCHING or now < self._written_at + self._period:
             return max(now, self._written_at + self._period)
-        if self._view.heartbeat and not self._skip:
+        if self._view.heartbeat and not self._within:
             self._write(self._view.heartbeat)
         return now + self._period
 

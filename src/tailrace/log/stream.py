@@ -19,10 +19,10 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from tailrace.contracts import Alias, Append, Note, Source, View, make_append
+from tailrace.contracts import Alias, Append, Note, Part, Source, View, make_append
 from tailrace.errors import NotFound, RequestError, StreamHasSource, StreamIsClosed
 from tailrace.log import forking
-from tailrace.log.cursor import COUNT, READ, SLICE, Cursor
+from tailrace.log.cursor import COUNT, LARGE, READ, SLICE, Cursor
 from tailrace.log.history import Fetch
 from tailrace.log.ledger import Appended, Ledger
 from tailrace.log.lifecycle import Action, State, after, state_of
@@ -36,8 +36,6 @@ from tailrace.wire.characters import well_formed
 
 STORAGE: Final = "storage"
 """The reason in ``failed`` when our own storage is at fault."""
-# An encoding of this size leaves in slices, each of which would make it anew.
-_LARGE: Final = 32 * 1024
 # Events read for one answer at most: a list of as many is made in about a millisecond.
 _COUNT: Final = 16 * 1024
 
@@ -368,12 +366,21 @@ class Stream:
 
     def encode(self, view: View, events: list[Event]) -> bytes:
         """Encode, sharing with the stream's other cursors and with the next slice."""
-        large = len(events) == 1 and len(events[0].data) > _LARGE
-        base = self._base
-        generation = base.offset(events[0].seq).generation if base.ancestry else self.generation
+        large = len(events) == 1 and len(events[0].data) > LARGE
+        maker = self._maker(events[0].seq)
         if not large and len(self._cursors) <= 1:
-            return view.encode(generation, events)
-        return self._shared.encodings.encode(view, generation, events)
+            return view.encode(maker, events)
+        return self._shared.encodings.encode(view, maker, events)
+
+    def part(self, view: View, event: Event, place: int) -> Part | None:
+        """``View.part``, shared with the stream's other cursors."""
+        if len(self._cursors) <= 1:
+            return view.part(self._maker(event.seq), event, place)
+        return self._shared.encodings.part(view, self._maker(event.seq), event, place)
+
+    def _maker(self, seq: int) -> str:
+        """The generation that made an event, which is an ancestor's in a fork's first part."""
+        return self._base.offset(seq).generation if self._base.ancestry else self.generation
 
     def next_piece(self, view: View, name: str, place: int) -> Piece | None:
         """What follows ``place``, if it was made for another cursor since the stream changed, or
@@ -387,7 +394,7 @@ class Stream:
         if place >= self.visible or place < self.trimmed or self.state is State.GONE:
             return None
         events = self._window.read(place, READ, min(COUNT, self.visible - place))
-        if events is None or not view.eventwise:
+        if events is None or not view.eventwise or len(events[0].data) > LARGE:
             return None
         data = view.encode(self.generation, events)
         if not 0 < len(data) <= SLICE:

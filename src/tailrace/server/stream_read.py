@@ -20,13 +20,14 @@ from contextlib import suppress
 from typing import Final
 
 from tailrace.contracts import Headers
-from tailrace.errors import BadRequest, MalformedOffset, NotFound, ShuttingDown
+from tailrace.errors import BadRequest, MalformedOffset, NotFound, ShuttingDown, TailraceError
 from tailrace.log.catalogue import EARLIEST, LATEST
 from tailrace.log.lifecycle import State
 from tailrace.log.stream import Stream
-from tailrace.model import DATA, Event, Offset
+from tailrace.model import Event, Offset
 from tailrace.server import stream_fields as say
 from tailrace.server.addresses import name_of
+from tailrace.server.chunk_body import ChunkBody
 from tailrace.server.exchange import Exchange
 from tailrace.server.requests import ReadQuery, parse_read_query
 from tailrace.server.services import CHAT, Services
@@ -36,14 +37,11 @@ from tailrace.views.durable import ControlMarker, DurableView
 from tailrace.views.sse import SseView
 from tailrace.wire.durable import etag, is_base64, matches
 from tailrace.wire.live_cursor import MAX_JITTER, next_cursor
-from tailrace.wire.media_type import essence_of, is_json
+from tailrace.wire.media_type import essence_of
 from tailrace.wire.sse import encode_event
 
-# Data bytes in one answer: what a slow client may have us hold, and one read of the store, which
-# those who read the same place share.
+# Data bytes in one answer: one read of the store, which those who read the same place share.
 _CHUNK: Final = 256 * 1024
-# Bytes handed to the transport at once, as cursors do it: the next when those have gone.
-_SLICE: Final = 64 * 1024
 _BASE64: Final = (b"stream-sse-data-encoding", b"base64")
 _UP_TO_DATE: Final = (b"stream-up-to-date", b"true")
 
@@ -88,7 +86,7 @@ async def _catch_up(
     if tag and matches(exchange.header(b"if-none-match") or b"", tag):
         await exchange.respond(304, _without_content(fields))
         return
-    await _send(exchange, services, fields, _body(stream, events))
+    await _send(exchange, services, fields, ChunkBody(stream, place, events))
 
 
 async def _chunk(stream: Stream, place: int) -> list[Event]:
@@ -98,20 +96,20 @@ async def _chunk(stream: Stream, place: int) -> list[Event]:
     return events
 
 
-async def _send(exchange: Exchange, services: Services, fields: say.Fields, body: bytes) -> None:
+async def _send(
+    exchange: Exchange, services: Services, fields: say.Fields, body: ChunkBody
+) -> None:
     """A whole answer, as fast as its client takes it, and not much slower than it may."""
-    if len(body) <= _SLICE:
-        await exchange.respond(200, fields, body)
-        return
-    await exchange.start(200, [*fields, (b"content-length", b"%d" % len(body))])
-    for start in range(0, len(body), _SLICE):
-        piece = body[start : start + _SLICE]
-        try:
+    await exchange.start(200, [*fields, (b"content-length", b"%d" % body.length)])
+    try:
+        while piece := await body.next():
             async with asyncio.timeout(services.rules.viewer_timeout):
-                await exchange.write(piece, more=start + _SLICE < len(body))
-        except TimeoutError:
-            exchange.abort()
-            return
+                await exchange.write(piece)
+            await asyncio.sleep(0)  # who takes all at once is not served at once with all
+    except (TimeoutError, TailraceError):  # it takes nothing, or there is no more to take
+        exchange.abort()
+        return
+    await exchange.write(b"", more=False)
 
 
 def _chunk_fields(
@@ -133,18 +131,6 @@ def _chunk_fields(
 
 def _without_content(fields: say.Fields) -> say.Fields:
     return [field for field in fields if field[0] != b"content-type"]
-
-
-def _body(stream: Stream, events: list[Event]) -> bytes:
-    data = [event.data for event in events if event.type == DATA]
-    if not is_json(stream.content_type):
-        return b"".join(data)
-    if not data:
-        return b"[]"
-    # Brackets first: a chunk is copied once, not twice.
-    data[0] = b"[" + data[0]
-    data[-1] += b"]"
-    return b",".join(data)
 
 
 # --- what comes -------------------------------------------------------------------------------
@@ -176,7 +162,7 @@ async def _long_poll(
     if stream.ending is None or end < stream.visible:
         fields.append((b"stream-cursor", _cursor(query).encode()))
     if events:
-        await _send(exchange, services, fields, _body(stream, events))
+        await _send(exchange, services, fields, ChunkBody(stream, place, events))
         return
     kept = [field for field in fields if field[0] not in (b"cache-control", b"etag")]
     await exchange.respond(204, [*_without_content(kept), say.NO_STORE])

@@ -13,13 +13,20 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tailrace.contracts import Closing
+from tailrace.contracts import LAST_PART, Closing, Part
 from tailrace.model import DATA, Ending, Event, Offset, format_offset
+from tailrace.views.parts import base64_part, following, stop_of
 from tailrace.views.text_units import joined_text, whole_text
 from tailrace.wire.characters import unfinished
 from tailrace.wire.durable import is_text
 from tailrace.wire.media_type import is_json
-from tailrace.wire.sse import encode_comment, encode_retry, encode_tight_event
+from tailrace.wire.sse import (
+    continue_tight_data,
+    encode_comment,
+    encode_head,
+    encode_retry,
+    encode_tight_event,
+)
 
 
 class DurableView:
@@ -47,6 +54,23 @@ class DurableView:
             return b""
         offset = format_offset(generation, events[-1].seq)
         return encode_tight_event(self._joined(events), event="data", event_id=offset)
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        """None for text, as in ``SseView``."""
+        seq, _, kind, data = event
+        if self._is_text:
+            return None
+        if kind != DATA:
+            return b"", LAST_PART
+        head = encode_head(event_id=format_offset(generation, seq)) + b"event: data\ndata:"
+        if not self._is_json:
+            return base64_part(head, data, place)
+        stop = stop_of(data, place)
+        begins_line = place > 0 and data[place - 1] in b"\r\n"
+        lines = continue_tight_data(data[place:stop], begins_line=begins_line)
+        before = b"" if place else head + b"["
+        behind = b"]\n\n" if stop == len(data) else b""
+        return b"%b%b%b" % (before, lines, behind), following(data, stop)
 
     def _joined(self, events: Sequence[Event]) -> bytes:
         if self._is_text:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tailrace.contracts import Closing
+from tailrace.contracts import Closing, Part
 from tailrace.model import Ending, Event
 from tailrace.views.sse import SseView
 
@@ -33,6 +33,9 @@ class MergedSseView:
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         return self._sse.encode(self._generation or generation, events)
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        return self._sse.part(self._generation or generation, event, place)
 
     def end(self, generation: str, ending: Ending) -> Closing:
         return self._sse.end(generation, ending)

@@ -8,8 +8,9 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from tailrace.contracts import Closing
+from tailrace.contracts import Closing, Part
 from tailrace.model import DATA, Ending, Event, format_offset
+from tailrace.views.parts import following, stop_of
 
 # JSON has line ends only between its tokens, where a space means the same.
 _ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
@@ -37,6 +38,17 @@ class NdjsonView:
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         return b"".join(self._line(generation, event) for event in events)
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        """None for data that become a string, or base64: which, only all of them can say."""
+        seq, time, kind, data = event
+        if not self._data_is_json or kind != DATA:
+            return None
+        stop = stop_of(data, place)
+        value = _json_value(data[place:stop])
+        before = b"" if place else b'%b,"data":' % _head(generation, seq, time, kind).encode()
+        behind = b"}\n" if stop == len(data) else b""
+        return b"%b%b%b" % (before, value, behind), following(data, stop)
 
     def end(self, generation: str, ending: Ending) -> Closing:
         """A line of type ``end``. Always whole: it says by itself how the stream ended."""

@@ -15,8 +15,9 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from tailrace.contracts import Closing
+from tailrace.contracts import LAST_PART, Closing, Part
 from tailrace.model import DATA, Ending, EndingKind, Event
+from tailrace.views.parts import block_part
 from tailrace.views.words import FAREWELL, words_for
 from tailrace.wire.sse import encode_comment, encode_data
 
@@ -35,6 +36,11 @@ class OpenaiView:
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         # A list, not a generator: it is one frame less, and most have one entry.
         return b"".join([_block(event.data) for event in events if event.type == DATA])
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        if event.type != DATA:
+            return b"", LAST_PART
+        return block_part(b"", event.data, place)
 
     def end(self, generation: str, ending: Ending) -> Closing:
         """``[DONE]`` for a whole answer, else an error. Either way nothing is left to come."""

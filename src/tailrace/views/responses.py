@@ -12,11 +12,12 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from tailrace.contracts import Closing
+from tailrace.contracts import LAST_PART, Closing, Part
 from tailrace.model import DATA, Ending, EndingKind, Event
+from tailrace.views.parts import block_part
 from tailrace.views.words import FAREWELL, is_said, words_for
 from tailrace.wire.sse import encode_comment
-from tailrace.wire.typed import encode_block
+from tailrace.wire.typed import block_head, encode_block
 
 
 class ResponsesView:
@@ -32,6 +33,11 @@ class ResponsesView:
 
     def encode(self, generation: str, events: Sequence[Event]) -> bytes:
         return b"".join([encode_block(event.data) for event in events if event.type == DATA])
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        if event.type != DATA:
+            return b"", LAST_PART
+        return block_part(block_head(event.data) if not place else b"", event.data, place)
 
     def end(self, generation: str, ending: Ending) -> Closing:
         """An ``error`` event, unless the upstream has said the end. Nothing is left to come."""

@@ -7,11 +7,12 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Final
 
-from tailrace.contracts import Closing
+from tailrace.contracts import Closing, Part
 from tailrace.model import DATA, Ending, Event, format_offset
+from tailrace.views.parts import base64_part, block_part
 from tailrace.views.text_units import joined_text, whole_text
 from tailrace.wire.durable import is_base64, is_text
-from tailrace.wire.sse import encode_comment, encode_event, encode_retry
+from tailrace.wire.sse import encode_comment, encode_event, encode_head, encode_retry
 
 # A blank line after it: some intermediaries pass events on only at one.
 _HEARTBEAT: Final = encode_comment("ping") + b"\n"
@@ -55,6 +56,18 @@ class SseView:
             )
             for event in events
         )
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        """None for text: whether an event of it stands alone is not for one event to say."""
+        seq, _, kind, data = event
+        if self._is_text:
+            return None
+        head = encode_head(
+            event="" if kind == DATA else kind, event_id=format_offset(generation, seq)
+        )
+        if self._is_base64 and kind == DATA:
+            return base64_part(head + b"data: ", data, place)
+        return block_part(head, data, place)
 
     def end(self, generation: str, ending: Ending) -> Closing:
         """An ``end`` event. Always whole: it says by itself how the stream ended."""

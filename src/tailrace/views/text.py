@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tailrace.contracts import Closing
+from tailrace.contracts import LAST_PART, Closing, Part
 from tailrace.model import DATA, Ending, Event
+from tailrace.views.parts import PART, following
 from tailrace.wire.apis import api_of
 from tailrace.wire.media_type import parse
 
@@ -26,6 +27,7 @@ class TextView:
     def __init__(self, content_type: str) -> None:
         self.media_type: Final = _media_type(content_type)
         api = api_of(content_type)
+        self._of_api: Final = api is not None
         self._text: Final[Callable[[bytes], bytes]] = bytes if api is None else api.text_reader()
 
     def whole(self, events: Sequence[Event], *, fewest: bool, last: bool) -> int:
@@ -37,6 +39,15 @@ class TextView:
             return self._text(data) if kind == DATA else b""
         text = self._text
         return b"".join([text(event.data) for event in events if event.type == DATA])
+
+    def part(self, generation: str, event: Event, place: int) -> Part | None:
+        """None for a chunk of an answer, whose text is known only when all of it was read."""
+        if event.type != DATA:
+            return b"", LAST_PART
+        if self._of_api:
+            return None
+        stop = min(place + PART, len(event.data))
+        return event.data[place:stop], following(event.data, stop)
 
     def end(self, generation: str, ending: Ending) -> Closing:
         return Closing(b"", whole=ending.whole)

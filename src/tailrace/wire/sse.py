@@ -187,17 +187,28 @@ def encode_event(data: bytes, *, event: str = "", event_id: str = "") -> bytes:
     LF, CR and CRLF in ``data`` each begin another line, so that a reader sees an LF for each.
     Raises ValueError where ``event`` or ``event_id`` cannot be said in one line.
     """
+    return b"%b%b\n" % (encode_head(event=event, event_id=event_id), encode_data(data))
+
+
+def encode_head(*, event: str = "", event_id: str = "") -> bytes:
+    """The lines of a block before its data. Raises ValueError as ``encode_event`` does."""
     head = b"id: %b\n" % _one_line(event_id) if event_id else b""
-    if event:
-        head += b"event: %b\n" % _one_line(event)
-    return b"%b%b\n" % (head, encode_data(data))
+    return head + b"event: %b\n" % _one_line(event) if event else head
 
 
 def encode_data(data: bytes) -> bytes:
     """The lines of data alone, without the blank line that would dispatch them."""
+    return b"data: %b\n" % continue_data(data)
+
+
+def continue_data(data: bytes) -> bytes:
+    """Some of the data of a block, whose ``data:`` has been written.
+
+    What follows it in the block is encoded likewise, if a CRLF is not cut between the two.
+    """
     if b"\n" in data or b"\r" in data:
-        data = b"\ndata: ".join(_LINE_END.split(data))
-    return b"data: %b\n" % data
+        return b"\ndata: ".join(_LINE_END.split(data))
+    return data
 
 
 def encode_tight_event(data: bytes, *, event: str, event_id: str = "") -> bytes:
@@ -206,8 +217,16 @@ def encode_tight_event(data: bytes, *, event: str, event_id: str = "") -> bytes:
     Readers strip one space if there is one (HTML, 9.2.6), so both mean the same.
     """
     head = b"id: %b\n" % _one_line(event_id) if event_id else b""
-    lines = [b" " + line if line[:1] == b" " else line for line in _LINE_END.split(data)]
-    return b"%bevent: %b\ndata:%b\n\n" % (head, _one_line(event), b"\ndata:".join(lines))
+    data = continue_tight_data(data, begins_line=True)
+    return b"%bevent: %b\ndata:%b\n\n" % (head, _one_line(event), data)
+
+
+def continue_tight_data(data: bytes, *, begins_line: bool) -> bytes:
+    """As ``continue_data``, for such a block; ``begins_line``: its first byte begins a line."""
+    lines = _LINE_END.split(data)
+    first = 0 if begins_line else 1
+    lines[first:] = [b" " + line if line[:1] == b" " else line for line in lines[first:]]
+    return b"\ndata:".join(lines)
 
 
 def encode_comment(text: str) -> bytes:

@@ -94,5 +94,10 @@ def event_type(data: bytes) -> bytes:
 
 def encode_block(data: bytes) -> bytes:
     """The block of an event, as its API sends it."""
+    return b"%b%b\n" % (block_head(data), encode_data(data))
+
+
+def block_head(data: bytes) -> bytes:
+    """Its lines before the data."""
     name = event_type(data)
-    return b"%b%b\n" % (b"event: %b\n" % name if name else b"", encode_data(data))
+    return b"event: %b\n" % name if name else b""
