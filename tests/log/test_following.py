@@ -287,7 +287,7 @@ def test_a_heartbeat_after_silence_and_never_within_an_event() -> None:
             stuck = Pipe(room=1)
             h.follow(stream, stuck, view="sse")
             source.feed(b"x" * 100_000)
-            await until(lambda: bool(stuck.writes))
+            await until(lambda: bool(stuck.writes) and len(idle.data) > 100_000)
             pings = idle.data.count(b": ping")
             h.clock.now += 10
             await until(lambda: idle.data.count(b": ping") > pings)

@@ -124,8 +124,11 @@ class Listing(NamedTuple):
     """One page of streams, and what the whole prefix amounts to."""
 
     streams: list[StreamInfo]
-    total_streams: int
-    total_size: int
+    total_streams: int | None
+    """None where only counting all would tell; known for the empty prefix and for a folder."""
+    total_size: int | None
+    looked_to: str = ""
+    """Of a page that is short although more may follow: the generation to go on before."""
 
 
 class StoreHealth(NamedTuple):
@@ -223,6 +226,9 @@ class Store(Protocol):
     ) -> Listing:
         """Streams whose names begin with ``prefix``, newest generation first; none ``deleted``.
 
+        A page costs the same however many streams there are. It is whole for the empty prefix,
+        for a folder (a name's first segment with its slash, such as ``chat/``), and for a prefix
+        of at most 500 streams; for any other it may be short and say ``looked_to``.
         ``before``: only generations smaller than this one (the page's end of the one before).
         ``oldest_closed``: instead, closed streams only, the longest closed first.
         ``due``: instead, streams whose ``deadline`` is at or before this time, earliest first.

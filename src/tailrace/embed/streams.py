@@ -213,9 +213,18 @@ class Streams:
     ) -> list[StreamInfo]:
         """Streams whose names begin with ``prefix``, newest first.
 
-        ``before``: the ``generation`` of the last one of the page before.
+        ``before``: the ``generation`` of the last one of the page before. Fewer than ``limit``:
+        there are no more.
         """
-        return (await self._runtime.catalogue.page(prefix, before=before, limit=limit)).streams
+        found: list[StreamInfo] = []
+        while True:
+            page = await self._runtime.catalogue.page(
+                prefix, before=before, limit=limit - len(found)
+            )
+            found += page.streams
+            before = page.looked_to
+            if not before:
+                return found
 
     async def _existing(self, name: str, content_type: str) -> Handle | None:
         try:

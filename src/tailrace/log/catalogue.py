@@ -78,7 +78,7 @@ class Catalogue:
             ending = interrupted(info, self._shared.wall())
             number = store.write(Append(info.generation, (), ending))
         listing = await store.list("", limit=1)
-        self._count = listing.total_streams
+        self._count = listing.total_streams or 0
         self._latest_generation = listing.streams[0].generation if listing.streams else ""
         if number:
             await store.committed(number)

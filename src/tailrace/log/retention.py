@@ -133,7 +133,7 @@ class Retention:
         horizon = self._shared.wall() - int(age * 1000)
         while True:
             page = await self._shared.store.list(prefix, limit=_PAGE, oldest_closed=True)
-            excess = page.total_size - size
+            excess = (page.total_size or 0) - size
             victims = []
             for info in page.streams:
                 if excess <= 0 and info.ending is not None and info.ending.time >= horizon:

@@ -119,7 +119,7 @@ class Overview:
         for follower in tuple(self._followers):
             follower.tell()
 
-    def _total(self) -> dict[str, int]:
+    def _total(self) -> dict[str, int | None]:
         return {"streams": self._listing.total_streams, "bytes": self._listing.total_size}
 
     def _streams(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qs
@@ -15,21 +16,42 @@ from tailrace.server.services import Services
 # A page of the list: enough for a screen, and at most as many as one answer of the store.
 _PAGE: Final = 50
 _PAGE_MAX: Final = 500
+# Streams of it that are described at a time: half a millisecond.
+_STEP: Final = 50
+_FIELDS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
 async def listing(exchange: Exchange, services: Services) -> None:
-    """GET /streams?prefix=…&limit=…&before=…: newest first, a page at a time."""
+    """GET /streams?prefix=…&limit=…&before=…: newest first, a page at a time.
+
+    A page may be short although more follows: then, as always, ``next`` is not null.
+    """
     query = parse_qs(exchange.query.decode("latin-1"), errors="replace")
     prefix = query.get("prefix", [""])[0]
     before = query.get("before", [""])[0]
     limit = _limit(query.get("limit", [str(_PAGE)])[0])
-    page = await services.catalogue.page(prefix, before=before, limit=limit)
-    body = {
-        "streams": [_described(info, exchange) for info in page.streams],
-        "next": page.streams[-1].generation if len(page.streams) == limit else None,
-        "total": {"streams": page.total_streams, "bytes": page.total_size},
-    }
-    await exchange.respond_json(body)
+    described: list[bytes] = []
+    while True:
+        page = await services.catalogue.page(
+            prefix, before=before, limit=min(_STEP, limit - len(described))
+        )
+        described += [_as_json(_described(info, exchange)) for info in page.streams]
+        before = page.looked_to or (page.streams[-1].generation if page.streams else "")
+        if len(page.streams) < _STEP or len(described) == limit:
+            break
+        await asyncio.sleep(0)
+    more = page.looked_to or len(described) == limit
+    total = {"streams": page.total_streams, "bytes": page.total_size}
+    body = b'{"streams": [%b], "next": %b, "total": %b}' % (
+        b", ".join(described),
+        _as_json(before if more else None),
+        _as_json(total),
+    )
+    await exchange.respond(200, _FIELDS, body)
+
+
+def _as_json(value: object) -> bytes:
+    return json.dumps(value).encode("ascii")
 
 
 def _limit(text: str) -> int:

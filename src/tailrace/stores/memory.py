@@ -7,8 +7,8 @@ the changes that went over; those that were accepted stay readable, and deletes 
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final
@@ -34,6 +34,7 @@ from tailrace.stores.batch import EVENT_OVERHEAD, weight
 from tailrace.stores.forks import Forks
 from tailrace.stores.segments import take
 from tailrace.stores.storable import check
+from tailrace.stores.stream_index import Folder, StreamIndex
 
 # A quarter of the smallest machine that people rent, and some thousand whole conversations.
 DEFAULT_LIMIT: Final = 256 * 1024 * 1024
@@ -57,6 +58,7 @@ class _Stream:
         "deleted",
         "ending",
         "events",
+        "folder",
         "producers",
         "size",
         "writer_seq",
@@ -65,6 +67,7 @@ class _Stream:
     def __init__(self, info: StreamInfo) -> None:
         self._info = info
         self.deleted = info.deleted
+        self.folder = Folder()
         self.events: list[Event] = []
         self.size = info.size
         self.ending: Ending | None = info.ending
@@ -135,8 +138,7 @@ class MemoryStore:
         self._streams: dict[str, _Stream] = {}
         self._names: dict[str, str] = {}
         self._aliases: dict[str, _Stream] = {}
-        self._order: list[str] = []
-        """All generations, ascending: a listing's order, without sorting for each."""
+        self._index: StreamIndex[_Stream] = StreamIndex()
         self._forks = Forks()
 
     async def open(self) -> list[StreamInfo]:
@@ -171,6 +173,7 @@ class MemoryStore:
 
     def _adjust(self, stream: _Stream, change: Renew | Trim | Alias | Note) -> None:
         if isinstance(change, Renew):
+            self._index.renew(stream, change.deadline)
             stream.renew(change.deadline)
         elif isinstance(change, Trim):
             self._used -= weight(stream.trim(change.seq))
@@ -193,9 +196,9 @@ class MemoryStore:
 
     def _create(self, change: Create) -> None:
         info = change.info
-        self._streams[info.generation] = _Stream(info)
+        stream = self._streams[info.generation] = _Stream(info)
         self._names[info.name] = info.generation
-        insort(self._order, info.generation)
+        self._index.add(stream)
         self._forks.add(info.generation, info.ancestry)
         self._used += STREAM_OVERHEAD + len(info.note)
         self._append(Append(info.generation, change.events, change.ending))
@@ -212,7 +215,11 @@ class MemoryStore:
             size += len(event.data)
         stream.events.extend(events)
         stream.size += size
-        stream.ending = change.ending
+        stream.folder.bytes += size
+        self._index.all.bytes += size
+        if change.ending is not None:
+            stream.ending = change.ending
+            self._index.close(stream, change.ending)
         self._used += size + EVENT_OVERHEAD * len(events)
         if change.producer is not None:
             if change.producer.id not in stream.producers:
@@ -231,12 +238,13 @@ class MemoryStore:
             self._erase(gone)
         if self._forks.is_deleted(generation):
             self._used -= len(stream.info.note)
+            self._index.discard(stream)
             stream.hide()
 
     def _erase(self, generation: str) -> None:
         stream = self._streams.pop(generation)
         self._used -= stream.weight
-        del self._order[bisect_left(self._order, generation)]
+        self._index.discard(stream)
         if self._names.get(stream.name) == generation:
             del self._names[stream.name]
 
@@ -271,22 +279,19 @@ class MemoryStore:
         due: int | None = None,
     ) -> Listing:
         """A page of streams; see ``Store.list``."""
-        matching = [stream for stream in self._newest_first() if _is_listed(stream, prefix)]
-        total = sum(stream.size for stream in matching)
-        page = matching
-        if before:
-            page = [stream for stream in matching if stream.generation < before]
-        if due is not None:
-            infos = [stream.info for stream in _due(page, due)[:limit]]
-        elif oldest_closed:
-            infos = _longest_closed([stream.info for stream in page])[:limit]
+        if due is None and not oldest_closed:
+            page = self._index.newest(prefix, before, limit)
+            found, totals, looked_to = page.streams, page.totals, page.looked_to
         else:
-            infos = [stream.info for stream in page[:limit]]
-        return Listing(infos, len(matching), total)
-
-    def _newest_first(self) -> Iterator[_Stream]:
-        for generation in reversed(self._order):
-            yield self._streams[generation]
+            totals, looked_to = self._index.totals(prefix), ""
+            if due is not None:
+                found = self._index.due(prefix, before, limit, due)
+            else:
+                found = self._index.longest_closed(prefix, before, limit)
+        infos = [stream.info for stream in found]
+        if totals is None:
+            return Listing(infos, None, None, looked_to)
+        return Listing(infos, totals.streams, totals.bytes, looked_to)
 
     def health(self) -> StoreHealth:
         """Whether there is room; see ``Store.health``."""
@@ -297,21 +302,3 @@ class MemoryStore:
         if stream is None:
             raise NotFound("There is no such stream.")
         return stream
-
-
-def _is_listed(stream: _Stream, prefix: str) -> bool:
-    return not stream.deleted and stream.name.startswith(prefix)
-
-
-def _due(streams: list[_Stream], now: int) -> list[_Stream]:
-    due = [
-        (stream.deadline, stream.generation, stream)
-        for stream in streams
-        if stream.deadline is not None and stream.deadline <= now
-    ]
-    return [stream for *_, stream in sorted(due)]
-
-
-def _longest_closed(infos: list[StreamInfo]) -> list[StreamInfo]:
-    closed = [(info.ending.time, info.generation, info) for info in infos if info.ending]
-    return [info for *_, info in sorted(closed)]

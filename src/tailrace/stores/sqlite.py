@@ -48,8 +48,8 @@ from tailrace.model import DATA, Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
 from tailrace.stores.group_commit import GroupCommit, Pace
-from tailrace.stores.sqlite_listing import first_due, is_due, longest_closed, newest
-from tailrace.stores.sqlite_reader import Query, Reader
+from tailrace.stores.sqlite_listing import Query, in_memory, merged
+from tailrace.stores.sqlite_reader import Reader
 from tailrace.stores.sqlite_recovery import Recovered
 from tailrace.stores.sqlite_schema import primary_code
 from tailrace.stores.sqlite_uncommitted import Uncommitted, UncommittedWriters
@@ -266,7 +266,7 @@ class SqliteStore:
             self._commit.erase_soon()
             tail = self._tails.get(generation)
             if tail is not None:
-                tail.hide()
+                self._tails.hide(tail)
 
     def _adjust(self, change: Renew | Trim | Alias | Note) -> None:
         generation = change.generation
@@ -277,7 +277,7 @@ class SqliteStore:
         elif isinstance(change, Renew):
             self._commit.pending.renewals[generation] = change.deadline
             if tail is not None:
-                tail.renew(change.deadline)
+                self._tails.renew(tail, change.deadline)
         else:
             self._commit.pending.trim_stream(generation, change.seq)
             if tail is not None:
@@ -393,29 +393,14 @@ class SqliteStore:
         due: int | None = None,
     ) -> Listing:
         """A page of streams; see ``Store.list``."""
-        tails = [t for t in self._tails if not t.deleted and t.name.startswith(prefix)]
-        total_size = sum(tail.size for tail in tails)
-        closed = [tail for tail in tails if tail.ending is not None]
-        listed, choose = tails, newest
-        if due is not None:
-            listed, choose = [tail for tail in tails if is_due(tail.deadline, due)], first_due
-        elif oldest_closed:
-            listed, choose = closed, longest_closed
-        if before:
-            listed = [tail for tail in listed if tail.generation < before]
-        infos = [tail.info for tail in choose(listed, limit)]
         uncommitted = Uncommitted(self._commit.uncommitted_batches())
-        hidden = self._commit.deleted().union(uncommitted.hidden, [t.generation for t in closed])
-        row = self._commit.durable_row
+        listed, row = self._tails.listed, self._commit.durable_row
+        hidden = self._commit.deleted().union(uncommitted.hidden, listed.closed())
         renewals = uncommitted.renewals
         query = Query(prefix, before, limit, oldest_closed, row, hidden, due, renewals)
+        known = in_memory(listed, query)
         page = await self._loop.run_in_executor(self._reader_threads, self._reader.list, query)
-        found = [uncommitted.applied(info) for info in page.streams]
-        return Listing(
-            choose(infos + found, limit),
-            page.total_streams + len(tails),
-            page.total_size + total_size,
-        )
+        return merged(known, page, query, uncommitted.applied)
 
 
 def _cannot_open(path: Path, error: Exception) -> StartupError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tailrace.model import Event, Offset, StreamInfo
 from tailrace.stores.batch import weight
 from tailrace.stores.journal import decode, unseal
-from tailrace.stores.sqlite_reader import SELECT_STREAM, ancestry_from_text, info_from_row
+from tailrace.stores.sqlite_rows import SELECT_STREAM, ancestry_from_text, info_from_row
 from tailrace.stores.tails import Tail
 
 

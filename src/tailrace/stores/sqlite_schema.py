@@ -5,6 +5,8 @@
 `journal`    one row per commit: the events of that commit, in the order in which they arrived
 `segments`   the events of one stream laid together; see ``segments``, and ``journal`` for what
              `crc`, `plain` and `data` are
+`totals`     what the closed streams of a folder, the first segment of their names, amount to, and
+             in the row ``/`` those of all; triggers keep it
 `streams`    one row per stream. An open stream's `last_seq` and `size` count what is in its
              segments; the journal has the rest. `closed_in` is the journal row in which the
              stream closed: a listing that began after row N ignores what closed later than N.
@@ -31,6 +33,22 @@ Migration: TypeAlias = Sequence[str]
 # "Tail" in ASCII. It tells a store of ours from any other SQLite file before we write to it.
 APPLICATION_ID: Final = 0x5461696C
 _MAGIC: Final = b"SQLite format 3\0"
+
+# Which rows a listing may show, and their totals count. Queries repeat it in these words.
+_LISTED: Final = "closed_in IS NOT NULL AND NOT deleted"
+
+
+def _listed(row: str) -> str:
+    """The same in a trigger, of its row OLD or NEW."""
+    return f"{row}.closed_in IS NOT NULL AND NOT {row}.deleted"
+
+
+# What a folder was called goes with the last of its streams: names are private, too.
+_UNCOUNT: Final = """
+    UPDATE totals SET streams = streams - 1, bytes = bytes - OLD.size
+        WHERE folder IN ('/', OLD.folder);
+    DELETE FROM totals WHERE folder = OLD.folder AND streams = 0;
+"""
 
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     (
@@ -113,6 +131,51 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         """,
         # Finds what goes with a stream.
         "CREATE INDEX aliases_by_stream ON aliases (stream)",
+    ),
+    (
+        # The first segment of the name, with its slash; empty where it has only one.
+        """
+        ALTER TABLE streams ADD COLUMN folder TEXT
+            GENERATED ALWAYS AS (substr(name, 1, instr(name, '/'))) VIRTUAL
+        """,
+        # One for each order in which listings go: a page reads its own rows and no others.
+        f"CREATE INDEX streams_newest ON streams (generation) WHERE {_LISTED}",
+        f"CREATE INDEX streams_newest_in_folder ON streams (folder, generation) WHERE {_LISTED}",
+        "DROP INDEX streams_by_ending",
+        f"""
+        CREATE INDEX streams_by_ending ON streams (folder, ending_time, generation)
+            WHERE {_LISTED}
+        """,
+        f"CREATE INDEX streams_by_row ON streams (closed_in) WHERE {_LISTED}",
+        """
+        CREATE TABLE totals (
+            folder  TEXT PRIMARY KEY,
+            streams INTEGER NOT NULL,
+            bytes   INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+        "INSERT INTO totals SELECT folder, count(*), sum(size) FROM streams"  # noqa: S608
+        f" WHERE {_LISTED} GROUP BY folder",
+        # No name, and so no folder, begins with a slash.
+        "INSERT INTO totals SELECT '/', ifnull(sum(streams), 0), ifnull(sum(bytes), 0) FROM totals",
+        f"""
+        CREATE TRIGGER streams_listed AFTER UPDATE OF closed_in, deleted ON streams
+            WHEN {_listed("NEW")} AND NOT ({_listed("OLD")})
+        BEGIN
+            INSERT INTO totals VALUES ('/', 1, NEW.size), (NEW.folder, 1, NEW.size)
+                ON CONFLICT DO UPDATE
+                SET streams = streams + 1, bytes = bytes + excluded.bytes;
+        END
+        """,  # noqa: S608 - constants
+        f"""
+        CREATE TRIGGER streams_hidden AFTER UPDATE OF closed_in, deleted ON streams
+            WHEN {_listed("OLD")} AND NOT ({_listed("NEW")})
+        BEGIN {_UNCOUNT} END
+        """,
+        f"""
+        CREATE TRIGGER streams_deleted AFTER DELETE ON streams WHEN {_listed("OLD")}
+        BEGIN {_UNCOUNT} END
+        """,
     ),
 )
 

@@ -28,12 +28,17 @@ from typing import Final
 from tailrace.model import Ending, Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD, Batch, Close, Move, weight
 from tailrace.stores.segments import SEGMENT_BYTES, take
+from tailrace.stores.stream_index import Folder, StreamIndex
 
 # Bytes laid into segments by one transaction beside its journal row. It bounds how long an
 # acknowledgement waits behind a move: 1 MiB is written in some 10 ms by a modest disk.
 MOVE_BUDGET: Final = 1024 * 1024
 # Journal bytes cleared by one transaction (each page is overwritten with zeros), likewise.
 TRIM_BUDGET: Final = 4 * 1024 * 1024
+
+
+# Of a tail that is in no listing.
+_NOWHERE: Final = Folder()
 
 
 class Tail:
@@ -45,6 +50,7 @@ class Tail:
         "ending",
         "events",
         "first_row",
+        "folder",
         "last_seq",
         "segmented",
         "size",
@@ -57,6 +63,7 @@ class Tail:
         self.last_seq = info.last_seq
         self.size = info.size
         self.ending = info.ending
+        self.folder = _NOWHERE
         self.segmented = segmented
         """The last event that is in a segment; everything after it is in ``events``."""
         self.events: list[Event] = []
@@ -140,6 +147,8 @@ class Tails:
         self._next_stream = next_stream
         self._tails: dict[str, Tail] = {}
         self._names: dict[str, Tail] = {}
+        self.listed: Final[StreamIndex[Tail]] = StreamIndex()
+        """Those that a listing may show."""
         self._pinning: dict[str, Tail] = {}
         self._due: dict[str, Tail] = {}
         self._rows: deque[tuple[int, int]] = deque()
@@ -158,6 +167,8 @@ class Tails:
         """Take in a tail as recovery found it, in the order of the tails' first rows."""
         self._tails[tail.generation] = tail
         self._names[tail.name] = tail
+        if not tail.deleted:
+            self.listed.add(tail)
         if tail.events:
             self._pinning[tail.generation] = tail
         if tail.ending is not None or tail.bytes >= SEGMENT_BYTES:
@@ -171,6 +182,8 @@ class Tails:
         tail.events.extend(events)
         tail.last_seq = events[-1].seq
         tail.size += size
+        tail.folder.bytes += size
+        self.listed.all.bytes += size
         tail.bytes += size + EVENT_OVERHEAD * len(events)
         if tail.bytes >= SEGMENT_BYTES:
             self._due[tail.generation] = tail
@@ -178,6 +191,7 @@ class Tails:
     def close(self, tail: Tail, ending: Ending) -> Close:
         """End a stream; what is left of its tail moves into segments soon."""
         tail.ending = ending
+        self.listed.close(tail, ending)
         self._due[tail.generation] = tail
         return Close(tail.stream, tail.last_seq, tail.size, ending)
 
@@ -196,9 +210,20 @@ class Tails:
             return None
         self._pinning.pop(generation, None)
         self._due.pop(generation, None)
+        self.listed.discard(tail)
         if self._names.get(tail.name) is tail:
             del self._names[tail.name]
         return tail
+
+    def renew(self, tail: Tail, deadline: int) -> None:
+        """Set the time at which a stream expires."""
+        self.listed.renew(tail, deadline)
+        tail.renew(deadline)
+
+    def hide(self, tail: Tail) -> None:
+        """A stream is deleted, and stays for its forks."""
+        self.listed.discard(tail)
+        tail.hide()
 
     # --- queries ------------------------------------------------------------------------------
 
@@ -207,9 +232,6 @@ class Tails:
 
     def named(self, name: str) -> Tail | None:
         return self._names.get(name)
-
-    def __iter__(self) -> Iterator[Tail]:
-        return iter(self._tails.values())
 
     # --- the plan -----------------------------------------------------------------------------
 
