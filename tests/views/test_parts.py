@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from tailrace.views import make_view, view_names
 from tailrace.views.durable import DurableView
 from tailrace.views.merged import MergedSseView
 from tailrace.views.parts import PART
+from tailrace.wire.apis import CHAT
 
 GENERATION = "0" * 26
 # An event of these is never one of several that a character lies across, or never shown as text.
@@ -35,14 +37,22 @@ _ODD = [
     b"\xff",
 ]
 _odd = st.lists(st.sampled_from(_ODD), max_size=12).map(b"".join)
-# The oddities lie across the first cut, or the second.
-_data = st.builds(
-    lambda before, odd, between, end: b"{" + b"x" * (PART - before) + odd + b"y" * between + end,
-    st.integers(1, 16),
-    _odd,
-    st.sampled_from([PART - 10, PART + 30]),
-    _odd,
-)
+
+
+class Shape(NamedTuple):
+    """Data whose oddities lie across the first cut, or the second."""
+
+    before: int
+    odd: bytes
+    between: int
+    end: bytes
+
+    def data(self) -> bytes:
+        head = b"{" + b"x" * (PART - self.before)
+        return head + self.odd + b"y" * self.between + self.end
+
+
+_shapes = st.builds(Shape, st.integers(1, 16), _odd, st.sampled_from([PART - 10, PART + 30]), _odd)
 
 
 def all_views() -> list[tuple[str, View]]:
@@ -78,11 +88,11 @@ def parts_of(view: View, event: Event) -> Iterator[bytes] | None:
 
 @pytest.mark.parametrize(("name", "view"), VIEWS, ids=[name for name, _ in VIEWS])
 @settings(max_examples=40)
-@given(data=_data, kind=st.sampled_from([DATA, DATA, DATA, ERROR]))
+@given(shape=_shapes, kind=st.sampled_from([DATA, DATA, DATA, ERROR]))
 def test_all_parts_together_are_the_encoding_as_a_whole(
-    name: str, view: View, data: bytes, kind: str
+    name: str, view: View, shape: Shape, kind: str
 ) -> None:
-    event = Event(7, 1000, kind, data)
+    event = Event(7, 1000, kind, shape.data())
     parts = parts_of(view, event)
     if parts is None:
         assert name.startswith("ndjson") or "text" in name
@@ -113,11 +123,9 @@ def test_a_part_is_small_whatever_the_event_is_made_of(name: str, view: View, sh
 
 @pytest.mark.parametrize("name", ["openai", "sse", "ndjson"])
 def test_the_chunks_of_a_model_are_read_in_parts_too(name: str) -> None:
-    from tailrace.wire.apis import CHAT as API
-
     chunk = {"choices": [{"index": 0, "delta": {"content": "line\nend " * 20_000}}]}
     event = Event(1, 1000, DATA, json.dumps(chunk, ensure_ascii=False).encode())
-    view = make_view(name, API.content_type)
+    view = make_view(name, CHAT.content_type)
     parts = parts_of(view, event)
     assert parts is not None
     assert b"".join(parts) == view.encode(GENERATION, [event])

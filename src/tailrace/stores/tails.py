@@ -197,7 +197,10 @@ class Tails:
 
     def roll_back(self, tail: Tail, events: int, info: StreamInfo) -> None:
         """Have a stream without what the store could not keep of it."""
+        self.listed.discard(tail)
         tail.roll_back(events, info)
+        if not tail.deleted:
+            self.listed.add(tail)
         if not tail.events:
             self._pinning.pop(tail.generation, None)
         if tail.ending is None and tail.bytes < SEGMENT_BYTES:
@@ -232,6 +235,9 @@ class Tails:
 
     def named(self, name: str) -> Tail | None:
         return self._names.get(name)
+
+    def __iter__(self) -> Iterator[Tail]:
+        return iter(self._tails.values())
 
     # --- the plan -----------------------------------------------------------------------------
 
