@@ -394,7 +394,7 @@ class LocalModelError(StartupError):
 
 
 class StoreLocked(StartupError):
-    """Another process holds the data directory."""
+    """Another process, or another part of this one, has the store."""
 
     code = "store_locked"
 

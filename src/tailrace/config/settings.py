@@ -44,7 +44,7 @@ class Settings:
         "",
         kinds.path(),
         "Listening",
-        "Directory for the store and the lock; one server at a time may use it.",
+        "Directory for the store, unless `store` names one; a store has one server at a time.",
         unset="the user's data directory",
     )
     config: str = row(

@@ -28,8 +28,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import filelock
-
 from tailrace.contracts import (
     Alias,
     Append,
@@ -48,6 +46,7 @@ from tailrace.model import DATA, Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
 from tailrace.stores.group_commit import GroupCommit, Pace
+from tailrace.stores.lock import StoreLock
 from tailrace.stores.sqlite_listing import Query, in_memory, merged
 from tailrace.stores.sqlite_reader import Reader
 from tailrace.stores.sqlite_recovery import Recovered
@@ -57,7 +56,6 @@ from tailrace.stores.sqlite_writer import Connector, Durability, Writer, connect
 from tailrace.stores.storable import check, check_append
 from tailrace.stores.tails import Tail, Tails
 
-LOCK_FILE: Final = "tailrace.lock"
 # A read is a seek and 256 KiB; four threads keep a disk busy, more would only compete with
 # the event loop for the interpreter.
 _READERS: Final = 4
@@ -74,7 +72,8 @@ _ONLY_EVENTS: Final = (None, None, "")
 class SqliteStore:
     """A ``contracts.Store`` in one SQLite file.
 
-    path: the file; its directory is made where it is missing, and locked while the store is open.
+    path: the file; its directory is made where it is missing. The file is locked while the store
+        is open, by whatever name it was opened.
     durability: ``full`` (an acknowledged change survives a power cut) or ``process`` (it
         survives the death of the process; a power cut may take the last seconds).
     commit_interval: seconds that a change waits at most for others to share its commit, while
@@ -96,12 +95,13 @@ class SqliteStore:
         erase_within: float = 5.0,
         connector: Connector = connect,
     ) -> None:
-        self._path = Path(path)
+        # SQLite's log is beside the file itself, not beside a link to it.
+        self._path = Path(path).resolve()
         self._pace = Pace(commit_interval, journal_limit, erase_within)
         self._max_uncommitted = max_uncommitted
         self._writer = Writer(self._path, connector, durability)
         self._reader = Reader(self._path, connector)
-        self._lock = filelock.FileLock(self._path.parent / LOCK_FILE, thread_local=False)
+        self._lock = StoreLock(self._path)
         self._number = 0
         self._tell: Callable[[str], None] | None = None
         self._forks = Forks()
@@ -127,7 +127,7 @@ class SqliteStore:
         self._writer_thread = ThreadPoolExecutor(1, "tailrace-store-writer")
         self._reader_threads = ThreadPoolExecutor(_READERS, "tailrace-store-reader")
         try:
-            self._acquire()
+            self._lock.acquire()
             found = await self._loop.run_in_executor(self._writer_thread, self._writer.open)
         except (sqlite3.Error, OSError) as error:
             self._release()
@@ -153,18 +153,6 @@ class SqliteStore:
             self._commit.erase_soon()
         infos = [tail.info for tail in found.tails]
         return [i for i in infos if i.source and i.ending is None and not i.deleted]
-
-    def _acquire(self) -> None:
-        directory = self._path.parent
-        # Only the owner may look into a directory of ours: it holds private conversations.
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(blocking=False)
-        except filelock.Timeout:
-            raise StoreLocked(
-                f"The data directory {directory} is in use by another process; "
-                "stop that one, or name another directory."
-            ) from None
 
     async def close(self) -> None:
         """Commit what waits, finish reads that are under way, join the threads, unlock."""

@@ -20,12 +20,17 @@ so that a file of a newer version or a damaged one stays as it is, its write-ahe
 
 from __future__ import annotations
 
+import logging
+import mmap
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from tailrace.errors import StoreCorrupt, StoreTooNew
+from tailrace.stores.wal import judge
+
+logger = logging.getLogger(__name__)
 
 Migration: TypeAlias = Sequence[str]
 """The statements of one step."""
@@ -211,6 +216,37 @@ def check_header(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise corrupt(path, "it is no SQLite database")
+
+
+def check_log(path: Path, *, synced: bool) -> None:
+    """Raise StoreCorrupt where the log has commits that SQLite would not read.
+
+    ``synced``: each commit was synced before the next began, so a crash cuts short the last one
+    at most. Otherwise a power cut may leave any of the last ones out, which is logged.
+    """
+    log = log_of(path)
+    if not has_log(path):
+        return
+    with log.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        verdict = judge(mapped)
+    if verdict.commits and (not path.exists() or path.stat().st_size == 0):
+        raise StoreCorrupt(
+            f"The store {path} is empty, and its log {log} is not; both were left as they are. "
+            "Put back the file that belongs to the log, or move the log away to start empty."
+        )
+    if verdict.damaged and synced:
+        raise StoreCorrupt(
+            f"The store {path} has a log {log} that is damaged after {verdict.valid} bytes, before "
+            "later commits; both were left as they are. Restore both from a backup; or copy both "
+            f"and cut the log to {verdict.valid} bytes (truncate -s) to go on without what follows."
+        )
+    if verdict.damaged:
+        logger.error(
+            "The log %s cannot be read beyond %d bytes: what was committed after that is lost, as "
+            "a power cut may do with durability=process.",
+            log,
+            verdict.valid,
+        )
 
 
 def check(

@@ -101,6 +101,7 @@ class Writer:
     def open(self) -> Recovered:
         """Check, migrate and recover. Raises StoreTooNew, StoreCorrupt, sqlite3.Error, OSError."""
         schema.check_header(self._path)
+        schema.check_log(self._path, synced=self._synchronous == "FULL")
         crashed = schema.has_log(self._path)
         try:
             self._check()
@@ -225,11 +226,7 @@ class Writer:
             file.close()
 
     def _check(self) -> None:
-        if not self._path.exists():
-            # The file holds what people said to each other; the log inherits its permissions.
-            self._path.touch(mode=0o600)
-            return
-        if self._path.stat().st_size == 0:
+        if not self._path.exists() or self._path.stat().st_size == 0:
             return
         connection = self._connector(self._path.absolute().as_uri() + "?mode=ro")
         try:
