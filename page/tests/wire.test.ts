@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest"
-import { pathOf } from "../src/wire/api"
+import { afterEach, describe, expect, it, vi } from "vitest"
+import { ask, pathOf } from "../src/wire/api"
 import { frameOf, frameText } from "../src/wire/history"
 import { CLASSES, extend, firstTokens, KEPT_SECONDS, medianFirstToken, NO_SERIES } from "../src/views/streams/history"
 import type { Overview, OverviewStream } from "../src/follow/places"
@@ -25,6 +25,24 @@ describe("a frame of history", () => {
 describe("a stream's path", () => {
   it("keeps slashes and nothing else of what a path means", () => {
     expect(pathOf('a b/<i>?#%/"')).toBe("a%20b/%3Ci%3E%3F%23%25/%22")
+  })
+})
+
+describe("a question", () => {
+  afterEach(() => vi.unstubAllGlobals())
+
+  it("can be sent again, and its answer is stopped by nobody's leaving", async () => {
+    const sent: Request[] = []
+    vi.stubGlobal("fetch", (url: string, options: RequestInit) => {
+      sent.push(new Request(new URL(url, "http://tailrace.test"), options))
+      return Promise.resolve(Response.json({ stream: "chat/a" }, { status: 202 }))
+    })
+    expect(await ask("m", [{ role: "user", content: "Hi" }], "k")).toBe("chat/a")
+    expect(sent.map((request) => new URL(request.url).pathname)).toEqual(["/v1/chat/completions"])
+    const { headers } = sent[0]!
+    expect(headers.get("Idempotency-Key")).toBe("k")
+    expect(headers.get("Tailrace-Disconnect")).toBe("detach")
+    expect(headers.get("Prefer")).toBe("respond-async")
   })
 })
 

@@ -51,6 +51,9 @@ class Feeder:
         if self.stream.source is self:
             self.stream.end(kind, reason)
 
+    def opened(self) -> None:
+        """Nothing follows from it here."""
+
     def unwatched(self) -> None:
         """It goes on."""
 

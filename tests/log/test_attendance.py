@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tailrace.errors import BadRequest
-from tailrace.log.attendance import Attendance, Disconnect, Policy, parse_policy
+from tailrace.log.attendance import (
+    Attendance,
+    Disconnect,
+    Policy,
+    deciding_policy,
+    parse_policy,
+)
 
 STALL = 30.0
 KEEP = 60.0
@@ -53,10 +59,47 @@ def test_an_answer_that_is_to_be_cancelled_lives_until_somebody_has_come() -> No
     """Between its beginning and its first viewer there is a moment."""
     fresh = attendance(Disconnect.CANCEL)
     assert math.isinf(fresh.stops_at([]))
-    fresh.seen(1)
     assert fresh.stops_at([None]) == math.inf
     fresh.left(9)
     assert fresh.stops_at([]) == 9
+
+
+@pytest.mark.parametrize("disconnect", Disconnect)
+def test_to_ask_how_an_answer_stands_is_not_to_leave_it(disconnect: Disconnect) -> None:
+    """Whoever catches up first, and follows then, does not have it cancelled between."""
+    asked = attendance(disconnect)
+    asked.opened(7)
+    assert asked.stops_at([]) == (7 + KEEP if disconnect is Disconnect.KEEP else math.inf)
+
+
+def test_an_answer_is_kept_longer_once_somebody_has_opened_its_link() -> None:
+    made = Attendance(Policy(Disconnect.KEEP, 1, opened=KEEP), stall=STALL, now=0)
+    made.made_known()
+    made.left(5)
+    assert (made.stops_at([]), made.reason) == (5 + 1, "Nobody watched for 1 second.")
+    made.opened(5.5)
+    assert (made.stops_at([]), made.reason) == (5.5 + KEEP, "Nobody watched for 60 seconds.")
+
+
+@pytest.mark.parametrize(
+    ("said", "brief", "expected"),
+    [
+        (("cancel", "detach", "keep=7"), True, Policy(Disconnect.CANCEL)),
+        (("", "detach", "keep=7"), True, Policy(Disconnect.DETACH)),
+        (("", "", "keep=7"), True, Policy(Disconnect.KEEP, 7)),
+        (("", "", "keep"), True, Policy(Disconnect.KEEP, KEEP)),
+        (("", "", ""), True, Policy(Disconnect.KEEP, 1, KEEP)),
+        (("", "", ""), False, Policy(Disconnect.KEEP, KEEP, KEEP)),
+    ],
+)
+def test_the_first_who_says_what_leaving_means_decides(
+    said: tuple[str, ...], brief: bool, expected: Policy
+) -> None:
+    assert deciding_policy(said, KEEP, brief=brief) == expected
+
+
+def test_a_brief_time_is_no_longer_than_any_other() -> None:
+    assert deciding_policy((), 0.25, brief=True) == Policy(Disconnect.KEEP, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +137,7 @@ class Attending(RuleBasedStateMachine):
         self.now = 0.0
         self.made: Attendance | None = None
         self.policy = Policy(Disconnect.KEEP)
+        self.keep = 0.0
         self.waiting = 0
         self.viewers: list[float | None] = []
         self.last = 0.0
@@ -101,9 +145,15 @@ class Attending(RuleBasedStateMachine):
         self.known = False
 
     @precondition(lambda self: self.made is None)
-    @rule(disconnect=st.sampled_from(Disconnect), keep=st.integers(0, 100))
-    def begin(self, disconnect: Disconnect, keep: int) -> None:
-        self.policy = Policy(disconnect, keep if disconnect is Disconnect.KEEP else 0)
+    @rule(
+        disconnect=st.sampled_from(Disconnect),
+        keep=st.integers(0, 100),
+        opened=st.integers(0, 200),
+    )
+    def begin(self, disconnect: Disconnect, keep: int, opened: int) -> None:
+        keeps = disconnect is Disconnect.KEEP
+        self.policy = Policy(disconnect, keep, opened) if keeps else Policy(disconnect)
+        self.keep = float(self.policy.keep)
         self.made = Attendance(self.policy, stall=STALL, now=self.now)
         self.last = self.now
 
@@ -139,12 +189,14 @@ class Attending(RuleBasedStateMachine):
         self.made.made_known()
         self.known = True
 
-    @precondition(lambda self: self.known)
+    @precondition(lambda self: self.made)
     @rule()
     def ask_how_it_stands(self) -> None:
+        """Of the link that it takes the server's list knows, too."""
         assert self.made
-        self.made.seen(self.now)
-        self.anybody = True
+        self.made.opened(self.now)
+        self.known = True
+        self.keep = max(self.keep, self.policy.opened)
         self.last = self.now
 
     @precondition(lambda self: self.known)
@@ -185,7 +237,7 @@ class Attending(RuleBasedStateMachine):
         if self.policy.disconnect is Disconnect.DETACH or not (self.anybody or keeps):
             return
         last = max([self.last, *(since + STALL for since in self.viewers if since is not None)])
-        assert self.made.stops_at(self.viewers) == last + (self.policy.keep if self.known else 0)
+        assert self.made.stops_at(self.viewers) == last + (self.keep if self.known else 0)
 
 
 TestAttending = Attending.TestCase

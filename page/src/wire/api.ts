@@ -76,9 +76,16 @@ export async function deleteStream(name: string): Promise<void> {
   await request(streamPath(name), { method: "DELETE" })
 }
 
-/** Ask the model; the name of the stream that the answer is. The same key never asks twice. */
+/**
+ * Ask the model; the name of the stream that the answer is. The same key never asks twice. The
+ * answer runs to its end, or until it is stopped: a closed tab can be opened again.
+ */
 export async function ask(model: string, messages: readonly Message[], key: string): Promise<string> {
-  const headers = { Prefer: "respond-async", "Idempotency-Key": key }
+  const headers = {
+    Prefer: "respond-async",
+    "Idempotency-Key": key,
+    "Tailrace-Disconnect": "detach",
+  }
   const body = { ...(model === "" ? {} : { model }), messages, stream: true }
   const accepted = (await requestJson("/v1/chat/completions", json("POST", body, headers))) as {
     stream: string

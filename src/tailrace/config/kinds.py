@@ -22,6 +22,7 @@ _BYTES: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", re.ASCII)
 _YES: Final = ("true", "yes", "on", "1")
 _NO: Final = ("false", "no", "off", "0")
+_DISCONNECT: Final = re.compile(r"(?:cancel|keep(?:=[0-9]{1,9})?|detach)?")
 _HOST: Final = re.compile(r"[^\s/@?#,]+")
 # What browsers send, in ASCII: also of a page that an application or an extension brings along.
 # ``null``, which every sandboxed page may send, has no scheme.
@@ -101,6 +102,18 @@ def choice(*options: Word) -> Kind[Word]:
         raise ValueError(" or ".join(options))
 
     return Kind(parse, str, "|".join(options))
+
+
+def disconnect() -> Kind[str]:
+    """What leaving means for an answer, as `log/attendance.py` reads it; empty: not said."""
+
+    def parse(value: object) -> str:
+        word = _text(value)
+        if not _DISCONNECT.fullmatch(word):
+            raise ValueError("cancel, keep, keep=SECONDS or detach")
+        return word
+
+    return Kind(parse, str, "cancel|keep|keep=N|detach")
 
 
 def integer(least: int, most: int) -> Kind[int]:

@@ -252,12 +252,13 @@ class Settings:
     )
 
     disconnect: str = row(
-        "keep",
-        kinds.text(),
+        "",
+        kinds.disconnect(),
         "Viewers",
         "What it means for an answer that everybody has left: `cancel` it at once, `keep` it for "
         "unwatched_timeout (or `keep=N` seconds), or `detach`: it runs to its end. A request "
         "says otherwise with `Tailrace-Disconnect`.",
+        unset="`keep=1` below /v1 for clients that show no way to come back, else `keep`",
     )
     unwatched_timeout: float = row(
         60.0,

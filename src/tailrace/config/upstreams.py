@@ -23,7 +23,6 @@ _DAY: Final = 86400.0
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLES: Final = "names of environment variables that hold a key each, such as OPENAI_API_KEY"
-_DISCONNECT: Final = re.compile(r"(?:cancel|keep(?:=[0-9]{1,9})?|detach)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +148,7 @@ _KINDS: Final[dict[str, Kind[Any]]] = {
     "aliases": _table(),
     # More would only make sums that nobody reads.
     "weight": kinds.integer(0, 1_000_000),
-    "disconnect": _word(_DISCONNECT, "cancel, keep, keep=SECONDS or detach"),
+    "disconnect": kinds.disconnect(),
     "max_streams": kinds.integer(0, 1_000_000),
     "max_queue": kinds.integer(0, 1_000_000),
     "queue_timeout": kinds.seconds(0, _DAY),

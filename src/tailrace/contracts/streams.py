@@ -366,6 +366,10 @@ class Source(Protocol):
         """Stop producing at once, release what it holds, and end the stream so."""
         ...
 
+    def opened(self) -> None:
+        """Somebody begins to read the stream by its own address, and may come back to it."""
+        ...
+
     def unwatched(self) -> None:
         """The last reader has left. Must not end the stream before it returns."""
         ...

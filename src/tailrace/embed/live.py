@@ -121,6 +121,9 @@ class Live:
         if self._task is not None:
             self._task.cancel()
 
+    def opened(self) -> None:
+        """Whoever comes, the code goes on."""
+
     def unwatched(self) -> None:
         """Whoever leaves, the code goes on."""
 

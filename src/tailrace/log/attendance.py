@@ -5,8 +5,26 @@ Leaving is not stopping; what leaving means is the policy's to say:
     policy      the answer is stopped
     ----------  ---------------------------------------------------------------------------
     cancel      as soon as the last of those who attended it has left
-    keep = N    once nobody has attended it for N seconds
+    keep = N    once nobody has attended it for N seconds; without N: ``unwatched_timeout``
     detach      never for want of attendance
+
+The first of these that says a policy decides (``deciding_policy``):
+
+    who                                                says
+    -------------------------------------------------  ------------------------------------
+    the request, in ``Tailrace-Disconnect``            what it likes
+    the table of the upstream that answers             its ``disconnect``, where it has one
+    the setting ``disconnect``                         what it is, where it is set
+    nobody: ``/stream``                                ``keep``
+    nobody: ``/v1``, by who can come back              ``keep``
+    nobody: ``/v1``, by anybody else                   ``keep=1``, until somebody opens the
+                                                       answer's link or asks for it by its id;
+                                                       from then on ``keep``
+
+A client of ``/v1`` can come back that sends an ``Idempotency-Key`` or ``Prefer: respond-async``. To
+any other, an SDK, closing the connection is the way to stop an answer: without this a model that
+has one slot would go on for nobody, and the next request would wait for it. An answer of
+``background`` is ``detach``, whoever says otherwise.
 
 Who attends: a viewer, which is a cursor, as long as its sink took something within ``stall``
 seconds; a client that waits for the answer's beginning; and, for a moment, whoever asks how it
@@ -20,9 +38,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tailrace.errors import BadRequest
+
+BRIEFLY: Final = 1.0
+"""Seconds: a page that is loaded anew has opened the link by then, and a slot is free soon."""
 
 
 class Disconnect(StrEnum):
@@ -39,6 +60,20 @@ class Policy(NamedTuple):
     disconnect: Disconnect
     keep: float = 0.0
     """Seconds; of ``keep`` alone."""
+    opened: float = 0.0
+    """As ``keep``, once somebody has opened the answer's link; 0: it makes no difference."""
+
+
+def deciding_policy(said: Iterable[str], keep: float, *, brief: bool) -> Policy:
+    """Return the policy of the first text in ``said`` that is not empty, else the default.
+
+    ``keep``: the seconds of a plain ``keep``; ``brief``: the default is that of a client which
+    cannot come back. Raises BadRequest for a text that is no policy.
+    """
+    for text in said:
+        if text:
+            return parse_policy(text, keep)
+    return Policy(Disconnect.KEEP, min(BRIEFLY, keep) if brief else keep, opened=keep)
 
 
 def parse_policy(text: str, keep: float) -> Policy:
@@ -83,14 +118,21 @@ class Attendance:
         self._waiting -= 1
         self._last = max(self._last, now)
 
+    def opened(self, now: float) -> None:
+        """Somebody reads the answer by its link, or asks how it stands, and may do so again.
+
+        Who comes to view it becomes a viewer besides. To ask is not to leave: ``cancel`` waits
+        for a viewer to do that.
+        """
+        self.known = True
+        self._last = max(self._last, now)
+        policy = self.policy
+        if policy.opened > policy.keep:
+            self.policy = Policy(policy.disconnect, policy.opened)
+
     def made_known(self) -> None:
         """Somebody was told where the answer can be found."""
         self.known = True
-
-    def seen(self, now: float) -> None:
-        """Somebody came: to view, or to ask how it stands."""
-        self._attended = True
-        self._last = max(self._last, now)
 
     def left(self, now: float) -> None:
         """A viewer left."""
@@ -101,7 +143,8 @@ class Attendance:
     def reason(self) -> str:
         """Why it is stopped, for a person."""
         if self.policy.disconnect is Disconnect.KEEP and self.known:
-            return f"Nobody watched for {self.policy.keep:g} seconds."
+            plural = "" if self.policy.keep == 1 else "s"
+            return f"Nobody watched for {self.policy.keep:g} second{plural}."
         return "Everybody left."
 
     def stops_at(self, blocked: Iterable[float | None]) -> float:

@@ -102,7 +102,7 @@ class _Asking:
 
 
 def _make(exchange: Exchange, services: Services, prompt: Prompt) -> Relay:
-    policy = policy_for(exchange, services, prompt.model)
+    policy = policy_for(exchange, services, prompt.model, brief=False)
     length = len(prompt.content) + len(prompt.system)
     order = Order(
         apis.CHAT,

@@ -63,8 +63,8 @@ class Cycle:
 
     __slots__ = (
         "_body", "_bodyless", "_expects_continue", "_flow", "_host", "_method", "_modern", "_news",
-        "_remaining", "chunked", "disconnected", "keep_alive", "more_body", "reader",
-        "response_complete", "response_started", "transport",
+        "_read", "_remaining", "chunked", "disconnected", "half_closed", "keep_alive", "more_body",
+        "reader", "response_complete", "response_started", "transport",
     )  # fmt: skip
 
     def __init__(self, host: Host, head: Head) -> None:
@@ -79,7 +79,10 @@ class Cycle:
         self._body = bytearray()
         self.more_body = True
         """Whether the request has not come to its end."""
+        self._read = False  # whether the application was given the request's end
         self.disconnected = False
+        self.half_closed = False
+        """Whether the client has closed its side, and may still read a short response."""
         self.response_started = False
         self.response_complete = False
         self.chunked = False
@@ -104,6 +107,20 @@ class Cycle:
         self.more_body = False
         self._news.set()
 
+    def hear_no_more(self) -> None:
+        """The client has closed its side of the connection (FIN).
+
+        That is all there is to see of most clients that leave. So whoever reads a stream, or
+        waits for an upstream, counts as gone: they have or will have a ``reader``, or the
+        application asks ``receive`` whether they are there. Any other response is short, and is
+        completed for clients that close their side behind a request.
+        """
+        if self.more_body or self.reader is not None:
+            self.lose()
+            return
+        self.half_closed = True
+        self._news.set()
+
     def lose(self) -> None:
         """Treat the client as gone: nothing more is written, ``receive`` says disconnect."""
         self.disconnected = True
@@ -116,15 +133,26 @@ class Cycle:
         if self._expects_continue and not self.transport.is_closing():
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._expects_continue = False
-        if not (self.disconnected or self.response_complete):
+        if not (self.disconnected or self.response_complete or self._waits_in_vain):
             self._flow.resume_reading()
             await self._news.wait()
             self._news.clear()
+        if self._waits_in_vain:
+            self.abort()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         body = bytes(self._body)
         self._body.clear()
+        if not self.more_body:
+            self._read = True
+            # A socket that is not read does not tell that its client left.
+            self._flow.resume_reading()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    @property
+    def _waits_in_vain(self) -> bool:
+        """Whether the application, which has the whole request, asks if the client still waits."""
+        return self.half_closed and self._read
 
     # --- the response -------------------------------------------------------------------------
 
@@ -278,8 +306,12 @@ class Connection:
             raise RuntimeError("only a body of unknown length can be streamed")
         cycle.reader = reader
         self._chunked = cycle.chunked
-        if reader is not None and cycle.disconnected:
+        if reader is None:
+            return
+        if cycle.disconnected:
             reader.lost()
+        elif cycle.half_closed:
+            cycle.abort()
 
     def write(self, data: bytes) -> bool:
         """Give ``data``, which is not empty, to the transport; False: it has enough for now.

@@ -32,7 +32,7 @@ from tailrace.server.exchange import Exchange
 from tailrace.server.requests import json_object, read_body
 from tailrace.server.services import Services
 from tailrace.server.stream_read import gap
-from tailrace.server.viewing import write_body
+from tailrace.server.viewing import visit, write_body
 from tailrace.views.merged import MergedSseView
 from tailrace.wire.durable import is_base64, parse_offset
 from tailrace.wire.names import check_name
@@ -117,7 +117,7 @@ async def _find(services: Services, name: str, token: str) -> Place:
     """Raises RequestError or StoreError."""
     offset = parse_offset(token)
     stream = await services.catalogue.get(check_name(name))
-    services.catalogue.touch(stream)
+    visit(services.catalogue, stream)
     return Place(stream, services.catalogue.place(stream, offset), offset == EARLIEST)
 
 

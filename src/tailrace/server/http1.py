@@ -19,6 +19,7 @@ besides was found by running uvicorn 0.54:
     a body with "Upgrade: h2c" (Java's client) lost                     read; the upgrade declined
     raw UTF-8 in a target (curl "…?content=é") 400                      percent-encoded, as Go reads
     absolute-form target                       its host is ignored      it replaces Host (RFC 9112)
+    FIN behind a whole request                 closed, unanswered       answered, unless by a stream
 
 Every refusal is answered in full before the connection goes: closing a socket of which not all
 was read makes the kernel send RST, and a client may then lose the answer (RFC 9112 §9.6). So the
@@ -41,7 +42,6 @@ from typing import Any, ClassVar, Final
 from uvicorn._types import HTTPScope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from tailrace.errors import BadRequest, RequestError
@@ -49,6 +49,7 @@ from tailrace.server.access_log import AccessLog
 from tailrace.server.cycle import EXTENSION, Chunks, Connection, Cycle
 from tailrace.server.flow import Flow
 from tailrace.server.head_limits import Limits
+from tailrace.server.http_scope import make_scope
 from tailrace.server.problems import problem
 from tailrace.server.reading import Head, RequestReader, Stage
 from tailrace.server.sockets import has_unread, set_options
@@ -79,8 +80,8 @@ class Http1Protocol(asyncio.Protocol):
     """One connection. ``make_protocol`` gives it its limits."""
 
     __slots__ = (
-        "_app_state", "_config", "_deadline", "_deaf", "_held", "_idle_timer", "_loop", "_queue",
-        "_reader", "_running", "_state", "cycle", "flow", "transport",
+        "_app_state", "_config", "_deadline", "_deaf", "_eof", "_held", "_idle_timer", "_loop",
+        "_queue", "_reader", "_running", "_state", "cycle", "flow", "transport",
     )  # fmt: skip
 
     limits: ClassVar[Limits] = Limits()
@@ -113,6 +114,7 @@ class Http1Protocol(asyncio.Protocol):
         self._queue: tuple[tuple[Cycle, HTTPScope], ...] = ()  # read, to be answered after that
         self._held = bytearray()  # what came behind a queued request, unparsed
         self._deaf = False  # refused: whatever still comes is dropped
+        self._eof = False  # the client has closed its side
         self._deadline: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None  # until the next request
 
@@ -159,6 +161,23 @@ class Http1Protocol(asyncio.Protocol):
         self._held += data
         if len(self._held) > HELD_HIGH_WATER:
             self.flow.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. True: something short is still to be answered."""
+        if not self.transport.can_write_eof():  # TLS cannot close one side alone
+            return False
+        self._eof = True
+        return self._goes_on_after_eof()
+
+    def _goes_on_after_eof(self) -> bool:
+        running = self._unfinished()
+        if running is not None:
+            running.hear_no_more()
+            if not running.disconnected:
+                return True
+        self._forget_what_follows()
+        self._close()
+        return False
 
     def pause_writing(self) -> None:
         self.flow.pause_writing()
@@ -275,23 +294,7 @@ class Http1Protocol(asyncio.Protocol):
             self.cycle.hear_end()
 
     def _scope(self, head: Head, cycle: Cycle) -> HTTPScope:
-        target = head.target
-        root = self._config.root_path
-        scope: HTTPScope = {
-            "type": "http",
-            "asgi": {"version": self._config.asgi_version, "spec_version": "2.3"},
-            "http_version": "1.1" if head.modern else "1.0",
-            "server": get_local_addr(self.transport),
-            "client": get_remote_addr(self.transport),
-            "scheme": "https" if is_ssl(self.transport) else "http",
-            "method": head.method,
-            "root_path": root,
-            "path": root + target.path,
-            "raw_path": root.encode("ascii") + target.raw_path,
-            "query_string": target.query,
-            "headers": head.headers,
-            "state": self._app_state.copy(),
-        }
+        scope = make_scope(head, self._config, self.transport, self._app_state)
         if self.extends:
             connection: Any = Connection(cycle, self.flow, scope["client"], self.chunks)
             scope["extensions"] = {EXTENSION: connection}
@@ -325,7 +328,10 @@ class Http1Protocol(asyncio.Protocol):
             return
         self.flow.resume_reading()
         if not self._queue:
-            self._expect_a_request()
+            if self._eof:
+                self._close()
+            else:
+                self._expect_a_request()
             return
         (cycle, scope), *behind = self._queue
         self._queue = tuple(behind)
@@ -334,6 +340,8 @@ class Http1Protocol(asyncio.Protocol):
             held = bytes(self._held)
             self._held.clear()
             self.data_received(held)
+        if self._eof:
+            self._goes_on_after_eof()
 
     def _drop_rest(self, finished: Cycle) -> None:
         """The response is out before the request was in: read and drop the rest, for a while."""

@@ -30,8 +30,7 @@ from tailrace.server.headers import to_upstream
 from tailrace.server.model_passing import pass_on, upstream_path
 from tailrace.server.owners import owner_of
 from tailrace.server.services import Services
-from tailrace.server.viewing import STREAMING, view_stream
-from tailrace.sources.relay import Relay
+from tailrace.server.viewing import STREAMING, view_stream, visit
 from tailrace.views import make_view
 from tailrace.wire.apis import CHAT, RESPONSES, Api
 from tailrace.wire.assemble_chat import ChatAssembly
@@ -61,8 +60,7 @@ async def _find(exchange: Exchange, services: Services, api: Api, identity: str)
         stream = await services.catalogue.known_as(alias_of(api, identity, owner))
     except NotFound:
         return None
-    if isinstance(stream.source, Relay):
-        stream.source.seen()
+    visit(services.catalogue, stream)
     return stream
 
 

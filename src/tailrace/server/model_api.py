@@ -9,7 +9,7 @@ from functools import partial
 
 from tailrace.contracts import Call, UpstreamRequest
 from tailrace.errors import BadRequest, TailraceError
-from tailrace.log.attendance import Policy, parse_policy
+from tailrace.log.attendance import Policy, deciding_policy
 from tailrace.model import format_offset
 from tailrace.server.addresses import stream_url
 from tailrace.server.answers import Waiting, keep, make_answer
@@ -93,14 +93,14 @@ def request_for(exchange: Exchange, api: Api, body: bytes, asked: ModelRequest) 
     return UpstreamRequest("POST", f"{api.path}{exchange.search}", headers, body, asked.model)
 
 
-def policy_for(exchange: Exchange, services: Services, model: str) -> Policy:
+def policy_for(exchange: Exchange, services: Services, model: str, *, brief: bool) -> Policy:
     """What leaving means here: as the request says, else its upstream's table, else the setting.
 
-    Raises BadRequest.
+    ``brief``: what it means where none of them says. Raises BadRequest.
     """
-    header = exchange.header(b"tailrace-disconnect")
-    said = header.decode("latin-1") if header is not None else services.upstreams.disconnect(model)
-    return parse_policy(said or services.disconnect, services.keep)
+    header = exchange.header(b"tailrace-disconnect") or b""
+    said = (header.decode("latin-1"), services.upstreams.disconnect(model), services.disconnect)
+    return deciding_policy(said, services.keep, brief=brief)
 
 
 def continues(exchange: Exchange, services: Services) -> bool:
@@ -201,7 +201,8 @@ async def begin(
     request and configuration say. Raises BadRequest, NoSuchModel, IdempotencyMismatch, StoreError.
     """
     key = read_key(exchange.path, exchange.headers, body)
-    policy = policy or policy_for(exchange, services, asked.model)
+    can_return = key is not None or prefers_async(exchange.headers)
+    policy = policy or policy_for(exchange, services, asked.model, brief=not can_return)
     order, sent = order_for(exchange, services, api, sent or body, asked, policy=policy)
     attempts = services.upstreams.attempts(request_for(exchange, api, sent, asked))
     if key is not None:

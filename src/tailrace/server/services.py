@@ -46,7 +46,7 @@ class Services:
     recorder: Recorder
     keys: Keys
     disconnect: str
-    """What leaving means where neither request nor upstream say."""
+    """What leaving means where neither request nor upstream say; empty: nobody says."""
     keep: float
     """Seconds that ``keep`` stands for."""
     first_heartbeat: float

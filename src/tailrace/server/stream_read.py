@@ -31,7 +31,7 @@ from tailrace.server.chunk_body import ChunkBody
 from tailrace.server.exchange import Exchange
 from tailrace.server.requests import ReadQuery, parse_read_query
 from tailrace.server.services import CHAT, Services
-from tailrace.server.viewing import STREAMING, view_stream
+from tailrace.server.viewing import STREAMING, view_stream, visit
 from tailrace.views import make_view
 from tailrace.views.durable import ControlMarker, DurableView
 from tailrace.views.sse import SseView
@@ -62,7 +62,7 @@ async def read(exchange: Exchange, services: Services) -> None:
     """GET, in whichever way it was asked for."""
     query = parse_read_query(exchange.query)
     stream = await services.catalogue.get(name_of(exchange.path, exchange.roots))
-    services.catalogue.touch(stream)
+    visit(services.catalogue, stream)
     if query.live is not None:
         await _live(exchange, services, stream, query)
     elif query.view is not None or exchange.asks_for_events():

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from tailrace.contracts import Headers, Marker, Sink, SinkOwner, View
+from tailrace.contracts import Headers, Marker, Sink, SinkOwner, Source, View
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.stream import Stream
 from tailrace.server.exchange import Exchange, end_task
@@ -30,6 +30,14 @@ class Writer(SinkOwner, Protocol):
     def retire(self) -> None:
         """End the body after what was written, for the client to ask for the rest."""
         ...
+
+
+def visit(catalogue: Catalogue, stream: Stream) -> None:
+    """Somebody reads a stream by its own address: its TTL begins anew, and its source is told."""
+    catalogue.touch(stream)
+    source: Source | None = stream.source
+    if source is not None:
+        source.opened()
 
 
 def _nothing() -> None: ...

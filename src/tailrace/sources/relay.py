@@ -154,9 +154,9 @@ class Relay:
         if not self._beginning.waiting:  # it may be left alone from here on
             self._loop.call_soon(self._look)
 
-    def seen(self) -> None:
-        """Somebody asks how it stands, and may ask again."""
-        self._attendance.seen(self._loop.time())
+    def opened(self) -> None:
+        """Somebody reads it by its link, or asks how it stands, and may do so again."""
+        self._attendance.opened(self._loop.time())
 
     async def _ask(self, attempts: Attempts, failure: str) -> None:
         call: Call | None = None

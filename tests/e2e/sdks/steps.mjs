@@ -9,6 +9,7 @@ export const MANY = 1500
 export const FEW = 3
 // Tailrace's; a model API does not know it.
 export const CANCEL = { "Tailrace-Disconnect": "cancel" }
+export const KEEP = { "Tailrace-Disconnect": "keep" }
 
 export const run = JSON.parse(process.argv[2])
 

@@ -1,7 +1,7 @@
 // OpenAI's SDK for JavaScript: chats and responses.
 import OpenAI from "openai"
 import {
-  all, CANCEL, CITY, FEW, leaving, MANY, newKey, PROMPT, run, runSteps, schema, SOME, WEATHER,
+  all, CANCEL, CITY, FEW, KEEP, leaving, MANY, newKey, PROMPT, run, runSteps, schema, SOME, WEATHER,
 } from "./steps.mjs"
 
 const client = new OpenAI({ baseURL: run.address.openai, apiKey: "any" })
@@ -95,7 +95,8 @@ async function resume() {
 
 // A response by its id: what follows the last event that was seen.
 async function resumeOfAResponse() {
-  const first = await response({ model: run.halting_model, max_output_tokens: MANY / 10 })
+  const asked = { model: run.halting_model, max_output_tokens: MANY / 10 }
+  const first = await response(asked, { headers: KEEP })
   if (!run.resumes) return all(first)
   const { seen } = await leaving(first, () => first.controller.abort())
   const query = { stream: true, starting_after: FEW - 1 }

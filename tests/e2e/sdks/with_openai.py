@@ -26,6 +26,7 @@ class City(BaseModel):
 SCHEMA = {**City.model_json_schema(), "additionalProperties": False}
 # Tailrace's; a model API does not know them.
 CANCEL = {"Tailrace-Disconnect": "cancel"}
+KEEP = {"Tailrace-Disconnect": "keep"}
 
 
 def says(prompt: str) -> list[ChatCompletionMessageParam]:
@@ -188,7 +189,7 @@ def resume() -> Any:
 
 def response_resume() -> Any:
     """A response by its id: what follows the last event that was seen."""
-    asked = response(model=RUN.halting_model, max_output_tokens=MANY // 10)
+    asked = response(model=RUN.halting_model, max_output_tokens=MANY // 10, extra_headers=KEEP)
     if not RUN.resumes:
         return dumped(asked)
     seen = list(islice(asked, FEW))
