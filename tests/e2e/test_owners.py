@@ -145,6 +145,25 @@ def test_clients_without_credentials_are_one_user(upstream: Asked, server: Serve
     assert_missing(call(server, "GET", ANSWER, WRONG))
 
 
+def test_a_foreign_page_that_may_only_ask_reads_and_deletes_nothing_that_others_asked_for(
+    upstream: Asked, tmp_path: Path
+) -> None:
+    """It needs no token to ask, and could try all the ids that there are."""
+    page, other = (("Origin", f"https://{name}.example") for name in ("app", "other"))
+    origins = f"{page[1]},{other[1]}"
+    with serving(upstream.base_url, tmp_path, "--cors-origins", origins) as server:
+        mine = asked(server, upstream, "Of mine.")
+        own_page = ("Origin", server.url)
+        for method in ("GET", "DELETE"):
+            assert_missing(call(server, method, ANSWER, page))
+        asked(server, upstream, "Of the page.", page)
+        assert said(call(server, "GET", ANSWER, page).json) == "Of the page."
+        assert_missing(call(server, "GET", ANSWER, other))
+        for fields in ((), (own_page,)):
+            got = call(server, "GET", ANSWER, *fields)
+            assert (said(got.json), got.fields["content-location"]) == ("Of mine.", mine)
+
+
 def test_where_a_key_gets_an_id_twice_the_latest_has_it_and_the_other_its_link(
     upstream: Asked, server: Server
 ) -> None:

@@ -51,3 +51,12 @@ def test_a_name_has_one_form_whatever_is_in_it(parts: list[bytes]) -> None:
     name = owned_name("id", owner_of([]), *parts)
     assert re.fullmatch(r"chat/=id/[0-9a-f]{64}", name)
     assert owned_name("key", owner_of([]), *parts).removeprefix("chat/=key/") == name[-64:]
+
+
+@given(FIELDS, FIELDS, st.binary(min_size=1, max_size=6))
+def test_what_a_guest_asks_for_is_nobody_elses(
+    one: list[tuple[bytes, bytes]], other: list[tuple[bytes, bytes]], origin: bytes
+) -> None:
+    assert owner_of(one, origin) not in (owner_of(one), owner_of(one, origin + b"x"))
+    same = owner_of(one) == owner_of(other)
+    assert (owner_of(one, origin) == owner_of(other, origin)) is same

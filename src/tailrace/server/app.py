@@ -105,6 +105,7 @@ class Application:
         grant = trust.decide(self._policy, facts)
         exchange.extra = grant.headers
         exchange.headers = grant.without_token(exchange.headers)
+        exchange.guest = grant.guest
         if self._departure.is_set():
             raise ShuttingDown("The server is going away; try again in a moment.")
         await endpoint.handle(exchange, self._services)

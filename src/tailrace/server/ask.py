@@ -16,7 +16,6 @@ from tailrace.server.addresses import stream_url
 from tailrace.server.answers import Waiting, content_location, keep, make_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.model_api import beginning, policy_for
-from tailrace.server.owners import owner_of
 from tailrace.server.requests import (
     Prompt,
     build_chat_request,
@@ -108,7 +107,7 @@ def _make(exchange: Exchange, services: Services, prompt: Prompt) -> Relay:
         apis.CHAT,
         policy,
         prompt.model,
-        owner_of(exchange.headers),
+        exchange.owner,
         hide_usage=services.ask_usage,
         input_tokens=estimated_request(length),
     )

@@ -15,6 +15,7 @@ from tailrace.server.access_log import Entry, Receive, Send
 from tailrace.server.addresses import ROOTS, Roots
 from tailrace.server.http1 import EXTENSION, Connection
 from tailrace.server.isolation import isolated
+from tailrace.server.owners import owner_of
 from tailrace.server.requests import ClientGone
 from tailrace.wire.media_type import essence_of
 
@@ -44,6 +45,8 @@ class Exchange:
     """Below which paths the streams are."""
     extra: tuple[tuple[bytes, bytes], ...] = ()
     """Fields that belong on the response whatever it is (CORS, Vary)."""
+    guest: bytes = b""
+    """As in ``trust.Grant``."""
     started: bool = field(default=False, init=False)
     """Whether the response's head went out."""
     goes_on: bool = field(default=False, init=False)
@@ -52,6 +55,11 @@ class Exchange:
     def header(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""
         return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def owner(self) -> bytes:
+        """To whom an answer belongs that is asked for so (``owners.py``)."""
+        return owner_of(self.headers, self.guest)
 
     @property
     def search(self) -> str:

@@ -20,12 +20,12 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
-from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, IdempotencyMismatch, NotFound
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.stream import Stream
 from tailrace.server.answers import content_location, keep, note_of
-from tailrace.server.owners import owned_name, owner_of
+from tailrace.server.exchange import Exchange
+from tailrace.server.owners import owned_name
 from tailrace.sources.relay import Relay
 
 # As long as any UUID or hash, and what other APIs allow.
@@ -56,14 +56,15 @@ class Found(NamedTuple):
         return [*said, (b"idempotency-replayed", b"true")] if self.replayed else said
 
 
-def read_key(path: str, headers: Headers, body: bytes) -> Key | None:
+def read_key(exchange: Exchange, body: bytes) -> Key | None:
     """None where the request carries no key. Raises BadRequest."""
-    values = [value for name, value in headers if name == b"idempotency-key"]
+    values = [value for name, value in exchange.headers if name == b"idempotency-key"]
     if not values:
         return None
     if len(values) > 1 or not 0 < len(values[0].strip()) <= _LONGEST:
         raise BadRequest(f"Send one Idempotency-Key, of at most {_LONGEST} characters.")
-    name = owned_name("key", owner_of(headers), path.encode("latin-1"), values[0].strip())
+    path = exchange.path.encode("latin-1")
+    name = owned_name("key", exchange.owner, path, values[0].strip())
     return Key(name, hashlib.sha256(body).hexdigest())
 
 

@@ -28,7 +28,6 @@ from tailrace.server.answers import alias_of, content_location, note_of
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_upstream
 from tailrace.server.model_passing import pass_on, upstream_path
-from tailrace.server.owners import owner_of
 from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream, visit
 from tailrace.views import make_view
@@ -55,9 +54,8 @@ async def _find(exchange: Exchange, services: Services, api: Api, identity: str)
     """The latest answer of this id that was asked for with the credentials of this request."""
     if not identity or "/" in identity:
         return None
-    owner = owner_of(exchange.headers)
     try:
-        stream = await services.catalogue.known_as(alias_of(api, identity, owner))
+        stream = await services.catalogue.known_as(alias_of(api, identity, exchange.owner))
     except NotFound:
         return None
     visit(services.catalogue, stream)

@@ -16,7 +16,6 @@ from tailrace.server.answers import Waiting, keep, make_answer
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_client, to_upstream
 from tailrace.server.idempotency import Found, read_key
-from tailrace.server.owners import owner_of
 from tailrace.server.passing import hand_through
 from tailrace.server.requests import (
     ModelRequest,
@@ -134,7 +133,7 @@ def order_for(
         api,
         policy,
         asked.model,
-        owner_of(exchange.headers),
+        exchange.owner,
         hide_usage=asks_usage,
         input_tokens=estimated_request(len(body)),
         continued=partial(continued_request, body) if goes_on and api is CHAT else None,
@@ -200,7 +199,7 @@ async def begin(
     ``sent``: what the upstream gets instead of ``body``; ``policy``: what leaving means, whatever
     request and configuration say. Raises BadRequest, NoSuchModel, IdempotencyMismatch, StoreError.
     """
-    key = read_key(exchange.path, exchange.headers, body)
+    key = read_key(exchange, body)
     can_return = key is not None or prefers_async(exchange.headers)
     policy = policy or policy_for(exchange, services, asked.model, brief=not can_return)
     order, sent = order_for(exchange, services, api, sent or body, asked, policy=policy)

@@ -9,6 +9,8 @@ of the id *and* of the credentials:
     the same credentials                        the same answer
     different credentials                       different answers, or none
     no credentials, both of them                the same answer: they are the same local user
+    none, one of them from a foreign page       different answers, or none: without a token such
+                                                a page may ask, and may not manage
 
 Credentials are what a client would show to the upstream. This server's own token is not among
 them: whoever has it may do everything here, and it is removed from a request before a handler
@@ -26,13 +28,15 @@ from tailrace.server.services import CHAT
 from tailrace.wire import credentials
 
 
-def owner_of(headers: Headers) -> bytes:
+def owner_of(headers: Headers, guest: bytes = b"") -> bytes:
     """Return a digest of the credentials in ``headers``; one digest for all requests without any.
 
-    The order of the fields does not count: proxies change it.
+    The order of the fields does not count: proxies change it. ``guest``: the foreign origin that
+    asks, where it may do no more than that.
     """
     shown = sorted(value.strip() for name, value in headers if name in credentials.FIELDS)
-    return hashlib.sha256(_joined(shown)).digest()
+    from_page = [b"origin", guest] if guest else []
+    return hashlib.sha256(_joined([*shown, *from_page])).digest()
 
 
 def owned_name(kind: str, owner: bytes, *parts: bytes) -> str:

@@ -171,6 +171,9 @@ class Grant(NamedTuple):
     """CORS fields that belong on the response, whatever its status."""
     token_in: bytes = b""
     """The field that holds our token, which is nobody else's business; empty: none does."""
+    guest: bytes = b""
+    """The foreign origin that asks and may not manage: what others asked for is not its business.
+    Empty for everybody else."""
 
     def without_token(self, headers: Headers) -> Headers:
         """What everybody behind this decision is to see of the request's fields."""
@@ -217,7 +220,8 @@ def decide(policy: Policy, facts: RequestFacts) -> Grant:
     shown = token_in or _is_logged_in(policy.token or "", facts, asker, host)
     if policy.token and facts.right in _NEED_TOKEN and not shown:
         raise Unauthorized("This server wants its token: Authorization: Bearer TOKEN.")
-    return Grant(cors_headers(policy, facts), token_in)
+    guest = "" if Right.MANAGE in rights[asker] else _single(facts.origins)
+    return Grant(cors_headers(policy, facts), token_in, guest.encode())
 
 
 def cors_headers(policy: Policy, facts: RequestFacts) -> Fields:
