@@ -215,7 +215,8 @@ def test_a_setting_that_is_no_policy_is_refused_at_the_start() -> None:
 def test_who_closes_only_their_side_of_the_connection_has_left_the_answer(tmp_path: Path) -> None:
     """More is not to be seen of a client that leaves; a large request does not hide it."""
     large = json.dumps({"stream": True, "messages": ["x" * 500_000]}).encode()
-    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path) as server:
+    soon = ("--unwatched-timeout", "100ms")
+    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path, *soon) as server:
         upstream.script(begun("a"), begun("a"), script(STALL))
         for body in (BODY, large):
             with ask(server, body=body) as viewer:
