@@ -68,6 +68,7 @@ COMPILED = (
     "wire/facts",
     "wire/messages",
     "wire/records",
+    "wire/redaction",
     "wire/responses",
     "wire/sse",
     "wire/typed",

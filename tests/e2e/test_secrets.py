@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tailrace.testing.chunks import DONE, chat_chunks, chunk, error_body, event
-from tailrace.testing.script import Head, Raw, Send, respond, script, stream
+from tailrace.testing.chunks import DONE, chat_chunks, chunk, error_body, event, role_chunk
+from tailrace.testing.script import Head, Raw, Send, Wait, respond, script, stream
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.harness import Server, Viewer, get, serving
 
@@ -138,3 +138,77 @@ def test_nothing_private_is_printed_or_kept_outside_the_answer(tmp_path: Path) -
     for canary in secrets:
         assert canary.encode() not in kept
     assert ANSWER.encode() in kept, "the store is what was searched"
+
+
+ESCAPED = "".join(f"\\u{ord(each):04x}" for each in KEY)
+# In answers that are whole otherwise: chunks, the answer's id, how it ends.
+SPELLED = {
+    "chunk": stream(role_chunk(), chunk(f"the key is {KEY}."), DONE),
+    "escaped": stream(role_chunk(), chunk("@").replace(b"@", ESCAPED.encode()), DONE),
+    "first letter": stream(
+        chunk("a"), chunk("@").replace(b"@", b"\\u0073" + KEY[1:].encode()), DONE
+    ),
+    "in a URL": stream(chunk("a"), chunk("%73" + KEY[1:]), DONE),
+    "id": stream(chunk("a").replace(b"chatcmpl", KEY.encode()), DONE),
+    "escaped id": stream(chunk("a").replace(b"chatcmpl", ESCAPED.encode()), DONE),
+    "over two reads": script(
+        Head(),
+        Send(chunk("a")),
+        Send(chunk(KEY)[:-100]),
+        Wait("rest"),
+        Send(chunk(KEY)[-100:]),
+        Send(DONE),
+    ),
+    "over two writes": script(Head(), Send(chunk("a")), Send(chunk(KEY), split=9), Send(DONE)),
+    "reason": stream(
+        chunk("a"), event({"error": {"message": "@"}}).replace(b"@", ESCAPED.encode())
+    ),
+    "field's name": script(
+        Head(headers=(("content-type", "text/event-stream"), (f"X-{KEY}", "1"))),
+        Send(chunk("a")),
+        Send(DONE),
+    ),
+    "no stream": respond(200, json.dumps({"id": KEY, "text": f"a {KEY} b"}).encode()),
+}
+
+
+def test_a_key_in_an_answer_reaches_no_client_no_log_and_no_file_however_it_is_spelled(
+    tmp_path: Path,
+) -> None:
+    env = {"TAILRACE_UPSTREAM_API_KEY": KEY}
+    seen: dict[str, list[bytes]] = {}
+    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path, env=env) as server:
+        upstream.open("rest")
+        for name, said in SPELLED.items():
+            upstream.script(*[said] * 3)
+            seen[name] = [
+                collect(server, "GET", ASK, EVENTS)[1],
+                collect(server, "POST", "/v1/chat/completions", JSON, body=completion())[1],
+                collect(server, "POST", "/v1/embeddings", JSON, body=b'{"model":"m"}')[1],
+            ]
+        seen["streams"] = [collect(server, "GET", "/streams?limit=100")[1]]
+        assert len(upstream.requests) == 3 * len(SPELLED)
+        assert server.terminate() == 0
+        seen["log"] = [server.output.encode()]
+    seen["files"] = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    for name, texts in seen.items():
+        for spelled in (KEY, ESCAPED, KEY[1:]):
+            assert spelled.lower().encode() not in b"".join(texts).lower(), name
+        if name in SPELLED and name != "field's name":
+            assert b"[redacted]" in texts[-1], name
+
+
+def test_our_token_in_two_fields_reaches_no_upstream(tmp_path: Path) -> None:
+    env = {"TAILRACE_TOKEN": TOKEN}
+    with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path, env=env) as server:
+        for second in ("x-api-key", "api-key", "Authorization"):
+            shown = [SHOWN, (second, TOKEN), ("Cookie", f"session={TOKEN}")]
+            if second == "Authorization":
+                shown = [("x-api-key", TOKEN), SHOWN, SHOWN]
+            status, _ = collect(
+                server, "POST", "/v1/chat/completions", JSON, *shown, body=completion()
+            )
+            assert status == 200
+        assert len(upstream.requests) == 3
+        for asked in upstream.requests:
+            assert TOKEN not in repr(asked.headers)

@@ -315,6 +315,34 @@ def test_our_token_is_seen_by_nobody_behind_us(field: tuple[bytes, bytes]) -> No
     assert decide(policy(TOKEN), facts).without_token([field, *others]) == others
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        (b"x-api-key", b"s3cret-token"),
+        (b"api-key", b"Bearer s3cret-token"),
+        (b"x-api-key", b" s3cret-token\t"),
+        (b"x-api-key", b"sk-theirs, s3cret-token"),
+    ],
+)
+def test_our_token_is_taken_out_of_every_field_that_holds_it(second: tuple[bytes, bytes]) -> None:
+    others = [HOST, (b"x-other", b"v")]
+    first = (b"authorization", b"Bearer s3cret-token")
+    for shown in ([first, second], [second, first], [first, first, second]):
+        fields = [*others, *shown, (b"x-api-key", b"s3cret-token")]
+        facts = RequestFacts.from_headers("POST", Right.PUBLIC, fields)
+        assert decide(policy(TOKEN), facts).without_token(fields) == others
+
+
+@pytest.mark.parametrize(
+    "value", [b"Token s3cret-token", b"s3cret-token", b"Bearer a, Bearer s3cret-token"]
+)
+def test_what_is_no_way_to_show_our_token_opens_nothing_and_goes_nowhere(value: bytes) -> None:
+    fields = [HOST, (b"authorization", value)]
+    assert verdict(policy(TOKEN), Right.ASK, *fields) == "Unauthorized"
+    facts = RequestFacts.from_headers("GET", Right.PUBLIC, fields)
+    assert decide(policy(TOKEN), facts).without_token(fields) == [HOST]
+
+
 def test_a_key_for_the_upstream_goes_on_beside_our_token() -> None:
     fields = [HOST, (b"authorization", b"Bearer s3cret-token"), (b"x-api-key", b"sk-theirs")]
     facts = RequestFacts.from_headers("POST", Right.ASK, fields)

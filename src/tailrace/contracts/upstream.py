@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tailrace.contracts.streams import Headers
+from tailrace.wire.redaction import Redactor
 
 
 class BodyEnd(StrEnum):
@@ -111,8 +112,9 @@ class Upstream(Protocol):
         """For people to read; holds no credentials."""
         ...
 
-    def redact(self, data: bytes) -> bytes:
-        """``data`` without the key, should an upstream echo it."""
+    @property
+    def redact(self) -> Redactor:
+        """Takes the key out of what the upstream says, should it echo it."""
         ...
 
     async def ask(self, request: UpstreamRequest) -> Call:
@@ -180,8 +182,9 @@ class Upstreams(Protocol):
         """What the configuration says of leaving where that model answers; empty: nothing."""
         ...
 
-    def redact(self, data: bytes) -> bytes:
-        """``data`` without any key of ours."""
+    @property
+    def redact(self) -> Redactor:
+        """Takes any key of ours out of what an upstream says."""
         ...
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from tailrace.server.assembly import make_catalogue, make_services, store_option
 from tailrace.server.routes import mounted
 from tailrace.server.trust import Policy, Right
 from tailrace.stores import open_url
+from tailrace.wire.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,9 @@ class NoUpstreams:
     def disconnect(self, model: str) -> str:  # noqa: ARG002 - the contract's
         return ""
 
-    def redact(self, data: bytes) -> bytes:
-        return data
+    @property
+    def redact(self) -> Redactor:
+        return Redactor()
 
     async def close(self) -> None:
         return

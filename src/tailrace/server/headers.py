@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import Final
 
 from tailrace.contracts import Headers
+from tailrace.wire.redaction import Redactor
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -117,6 +118,11 @@ def to_client(
     if not keep_encoding:
         dropped |= {b"content-encoding"}
     return _without(headers, dropped, _NOT_TO_CLIENT_PREFIXES)
+
+
+def without_keys(headers: Headers, redact: Redactor) -> list[tuple[bytes, bytes]]:
+    """An upstream's fields without any key of ours; one that has it in its name is left out."""
+    return [(name, redact(value)) for name, value in headers if not redact.in_name(name)]
 
 
 def _named_by_connection(headers: Headers) -> frozenset[bytes]:

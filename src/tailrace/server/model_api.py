@@ -14,7 +14,7 @@ from tailrace.model import format_offset
 from tailrace.server.addresses import stream_url
 from tailrace.server.answers import Waiting, keep, make_answer
 from tailrace.server.exchange import Exchange
-from tailrace.server.headers import to_client, to_upstream
+from tailrace.server.headers import to_client, to_upstream, without_keys
 from tailrace.server.idempotency import Found, read_key
 from tailrace.server.passing import hand_through
 from tailrace.server.requests import (
@@ -244,11 +244,10 @@ async def beginning(
 
 def head_fields(services: Services, found: Found) -> list[tuple[bytes, bytes]]:
     """The upstream's fields, and ours."""
-    redact = services.upstreams.redact
     upstream = found.relay.headers if found.relay is not None else ()
     kept = [
-        (name, redact(value))
-        for name, value in to_client(upstream)
+        (name, value)
+        for name, value in without_keys(to_client(upstream), services.upstreams.redact)
         if name not in (b"cache-control", b"x-accel-buffering", b"content-type")
     ]
     return [(b"content-type", b"text/event-stream"), *kept, *STREAMING, *found.fields]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias
 
 from tailrace.contracts import BodyEnd, Call
 from tailrace.server.exchange import Exchange
-from tailrace.server.headers import to_client
+from tailrace.server.headers import to_client, without_keys
 from tailrace.server.viewing import STREAMING
 from tailrace.wire.media_type import essence_of
-
-Redact: TypeAlias = Callable[[bytes], bytes]
+from tailrace.wire.redaction import Redactor, Screen
 
 # Read ahead of a slow client by this much, then let the upstream wait.
 _AHEAD = 64 * 1024
+# Searched for our key at a time: half a millisecond at worst.
+_SLICE = 64 * 1024
 # A refusal's body is searched for our key, so it is read whole; beyond this it is cut off there.
 _REFUSAL_LIMIT = 1024 * 1024
 
@@ -56,7 +55,7 @@ class _Pipe:
         return data
 
 
-async def hand_through(exchange: Exchange, call: Call, redact: Redact) -> None:
+async def hand_through(exchange: Exchange, call: Call, redact: Redactor) -> None:
     """An upstream's answer as it is. A client that leaves cancels it."""
     hand = pass_refusal if call.status >= 400 else pass_through
     try:
@@ -66,24 +65,26 @@ async def hand_through(exchange: Exchange, call: Call, redact: Redact) -> None:
         raise
 
 
-async def pass_refusal(exchange: Exchange, call: Call, redact: Redact) -> None:
+async def pass_refusal(exchange: Exchange, call: Call, redact: Redactor) -> None:
     """An upstream's error, status, headers and body as they are, but for our key in it."""
     body = redact(await call.read(_REFUSAL_LIMIT))
-    headers = to_client(call.headers, keep_encoding=True)
-    await exchange.respond(call.status, [(n, redact(v)) for n, v in headers], body)
+    headers = without_keys(to_client(call.headers, keep_encoding=True), redact)
+    await exchange.respond(call.status, headers, body)
 
 
-async def pass_through(exchange: Exchange, call: Call, redact: Redact) -> None:
+async def pass_through(exchange: Exchange, call: Call, redact: Redactor) -> None:
     """Everything else, streaming. A body that the upstream cuts is cut for the client too."""
     headers = to_client(call.headers, keep_length=True, keep_encoding=True)
     if essence_of(dict(headers).get(b"content-type")) == "text/event-stream":
         headers = [*(field for field in headers if field[0] != b"cache-control"), *STREAMING]
-    await exchange.start(call.status, [(n, redact(v)) for n, v in headers])
-    pipe = _Pipe(call)
+    await exchange.start(call.status, without_keys(headers, redact))
+    pipe, screen = _Pipe(call), Screen(redact)
     call.stream(pipe)
     while not isinstance(piece := await pipe.read(), BodyEnd):
-        await exchange.write(piece)
+        for begin in range(0, len(piece), _SLICE):
+            if shown := screen.feed(piece[begin : begin + _SLICE]):
+                await exchange.write(shown)
     if piece is BodyEnd.COMPLETE:
-        await exchange.write(b"", more=False)
+        await exchange.write(screen.finish(), more=False)
     else:
         exchange.abort()

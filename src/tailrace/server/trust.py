@@ -33,7 +33,6 @@ Another port of this machine is *same-site* to a browser, and no less a stranger
 
 from __future__ import annotations
 
-import hmac
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,7 +43,7 @@ from tailrace.errors import BadRequest, Forbidden, Misdirected, Unauthorized
 from tailrace.server.cors import EXPOSED, PREFLIGHT_MAX_AGE
 from tailrace.server.hosts import is_loopback, is_ours
 from tailrace.server.session import shows_session
-from tailrace.wire.credentials import API_KEYS
+from tailrace.wire.credentials import FIELDS, holds, same, shown_in
 
 Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -54,7 +53,6 @@ browsers do not say where a GET comes from."""
 
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
 _ORIGIN: Final = re.compile(r"(https?)://([^/?#@]+)", re.ASCII)
-_BEARER: Final = re.compile(r"bearer +([!-~]+) *", re.IGNORECASE | re.ASCII)
 # A request-header name list that is echoed in a preflight must not carry anything else.
 _NAMES: Final = re.compile(r"[A-Za-z0-9_,\- ]{1,1000}", re.ASCII)
 # What a sandboxed page says, and with it whoever wants to: never an origin, whatever is allowed.
@@ -116,9 +114,8 @@ class RequestFacts:
     mode: str = ""
     dest: str = ""
     referer: str = ""
-    authorization: str = ""
-    api_keys: tuple[tuple[bytes, str], ...] = ()
-    """Names and values of the fields in which SDKs other than OpenAI's send a key."""
+    shown: tuple[tuple[bytes, str], ...] = ()
+    """Names and values of all fields in which SDKs send a key."""
     cookies: tuple[str, ...] = ()
     from_page: bool = False
     """It has the field PAGE: no page of another origin can send that, unless a preflight allowed
@@ -156,8 +153,7 @@ class RequestFacts:
             mode=one(b"sec-fetch-mode"),
             dest=one(b"sec-fetch-dest"),
             referer=one(b"referer"),
-            authorization=one(b"authorization"),
-            api_keys=tuple((name, one(name)) for name in API_KEYS),
+            shown=tuple((name, value) for name in FIELDS for value in every(name)),
             cookies=every(b"cookie"),
             from_page=bool(every(PAGE)),
             requested_headers=", ".join(every(b"access-control-request-headers")),
@@ -169,15 +165,15 @@ class Grant(NamedTuple):
 
     headers: Fields
     """CORS fields that belong on the response, whatever its status."""
-    token_in: bytes = b""
-    """The field that holds our token, which is nobody else's business; empty: none does."""
+    token_in: frozenset[bytes] = frozenset()
+    """The fields that hold our token, which is nobody else's business."""
     guest: bytes = b""
     """The foreign origin that asks and may not manage: what others asked for is not its business.
     Empty for everybody else."""
 
     def without_token(self, headers: Headers) -> Headers:
         """What everybody behind this decision is to see of the request's fields."""
-        hidden = (self.token_in, b"cookie")
+        hidden = self.token_in | {b"cookie"}
         return [field for field in headers if field[0] not in hidden]
 
 
@@ -212,16 +208,17 @@ def decide(policy: Policy, facts: RequestFacts) -> Grant:
     if facts.right in policy.judged:
         return Grant(cors_headers(policy, facts))
     host = _check_host(policy, facts)
-    token_in = _token_in(policy, facts)
     rights = _WITH_TOKEN if policy.token else _WITHOUT_TOKEN
     asker = _asker(policy, facts, host)
     if facts.right not in rights[asker]:
         raise Forbidden(_refusal(policy, asker))
-    shown = token_in or _is_logged_in(policy.token or "", facts, asker, host)
+    token = policy.token or ""
+    shown = _shows_token(token, facts) or _is_logged_in(token, facts, asker, host)
     if policy.token and facts.right in _NEED_TOKEN and not shown:
         raise Unauthorized("This server wants its token: Authorization: Bearer TOKEN.")
+    token_in = {name for name, value in facts.shown if token and holds(value, token)}
     guest = "" if Right.MANAGE in rights[asker] else _single(facts.origins)
-    return Grant(cors_headers(policy, facts), token_in, guest.encode())
+    return Grant(cors_headers(policy, facts), frozenset(token_in), guest.encode())
 
 
 def cors_headers(policy: Policy, facts: RequestFacts) -> Fields:
@@ -350,17 +347,11 @@ def _refusal(policy: Policy, asker: _Asker) -> str:
 # --- the token --------------------------------------------------------------------------------
 
 
-def _token_in(policy: Policy, facts: RequestFacts) -> bytes:
-    """The field that holds our token; empty where none does. Compared in a time that tells
-    nothing of it."""
-    if not policy.token:
-        return b""
-    bearer = _BEARER.fullmatch(facts.authorization)
-    shown = [(b"authorization", bearer[1] if bearer is not None else ""), *facts.api_keys]
-    for name, value in shown:
-        if hmac.compare_digest(value.encode(), policy.token.encode()):
-            return name
-    return b""
+def _shows_token(token: str, facts: RequestFacts) -> bool:
+    """Whether a field shows our token. One that comes twice shows nothing."""
+    names = [name for name, _ in facts.shown]
+    fields = [field for field in facts.shown if names.count(field[0]) == 1]
+    return bool(token) and any(same(shown_in(*field), token) for field in fields)
 
 
 def _is_logged_in(token: str, facts: RequestFacts, asker: _Asker, host: str) -> bool:

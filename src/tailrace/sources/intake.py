@@ -66,9 +66,10 @@ class Intake:
         if not self.begun or self._rest is not None:
             return None
         data = self._parser.take_chunk(piece)
-        if data is not None and self._hides_usage:
-            return without_null_usage(data)
-        return data
+        if data is None:
+            return None
+        data = self._redact(data)
+        return without_null_usage(data) if self._hides_usage else data
 
     def feed(self, piece: bytes) -> Taken:
         """What the next bytes complete."""
@@ -99,10 +100,10 @@ class Intake:
 
     def _take(self, records: list[Record]) -> Taken:
         batch: list[tuple[str, bytes]] = []
-        for kind, data in records:
+        for kind, said in records:
+            data = self._redact(said)
             if kind is RecordKind.ERROR:
-                words = self._redact(data)
-                return Taken(batch, (EndingKind.FAILED, reported(words)), [(DATA, words)])
+                return Taken(batch, (EndingKind.FAILED, reported(data)), [(DATA, data)])
             last = self._sort(kind, data, batch)
             if last is not None:
                 return Taken(batch, last, [])
@@ -125,7 +126,7 @@ class Intake:
                 return EndingKind.COMPLETED, ""
             case RecordKind.MALFORMED:
                 self._malformed += 1
-                batch.append((ERROR, _malformed_event(self._redact(data))))
+                batch.append((ERROR, _malformed_event(data)))
             case RecordKind.TOO_LARGE:
                 return EndingKind.FAILED, (
                     f"The upstream sent an event of more than {self._max_event} bytes."

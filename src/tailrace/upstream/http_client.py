@@ -20,8 +20,8 @@ from tailrace.upstream.pool import Pool
 from tailrace.upstream.proxy import choose_proxy
 from tailrace.upstream.request_head import RequestEncoder
 from tailrace.upstream.upload import send_upload
+from tailrace.wire.redaction import Redactor
 
-REDACTED: Final = b"[redacted]"
 _KEY: Final = re.compile(r"[!-~]+")
 
 
@@ -53,9 +53,10 @@ class HttpUpstream:
         if url.scheme == "https":
             tls = tls or tls_context()
         self._url = url
-        self._key = None if api_key is None else api_key.encode("ascii")
+        key = None if api_key is None else api_key.encode("ascii")
+        self.redact: Final = Redactor(() if key is None else (key,))
         self._clocks = clocks or Clocks()
-        self._encoder = RequestEncoder(url, self._key, proxy, auth)
+        self._encoder = RequestEncoder(url, key, proxy, auth)
         self._dialer = Dialer(url, proxy, tls if url.scheme == "https" else None)
         self._pool = Pool()
         self._connections: set[Connection] = set()
@@ -64,10 +65,6 @@ class HttpUpstream:
     @property
     def base_url(self) -> str:
         return str(self._url)
-
-    def redact(self, data: bytes) -> bytes:
-        """``data`` with ``[redacted]`` wherever the key stands."""
-        return data if self._key is None else data.replace(self._key, REDACTED)
 
     async def ask(self, request: UpstreamRequest) -> Exchange:
         """As in the contract; besides, raises BadRequest where a header or the path holds what

@@ -15,10 +15,10 @@ from tailrace.errors import NoSuchModel
 from tailrace.upstream.attempts import Candidate, RetryRules, RoutedAttempts
 from tailrace.upstream.dial import tls_context
 from tailrace.upstream.endpoint import Endpoint
-from tailrace.upstream.http_client import REDACTED
 from tailrace.upstream.listing import ListAttempts, asks_for_models
 from tailrace.upstream.routing import choices, covers, named
 from tailrace.upstream.target import Target
+from tailrace.wire.redaction import Redactor
 
 # A name is quoted in an error up to this length: any model's has room.
 _NAME_LIMIT: Final = 100
@@ -48,7 +48,8 @@ class Router:
         self._wall = wall
         self._retired: set[Endpoint] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._keys: tuple[bytes, ...] = ()
+        self.redact: Final = Redactor()
+        """Knows every key that is or was ours."""
         self._endpoints = [self._make(target) for target in targets]
         self._remember_keys()
 
@@ -72,12 +73,6 @@ class Router:
         by_glob = (spec for spec in specs if covers(spec, model))
         spec = next(by_name, None) or next(by_glob, None)
         return spec.disconnect if spec is not None else ""
-
-    def redact(self, data: bytes) -> bytes:
-        """``data`` with ``[redacted]`` wherever a key stands that is or was ours."""
-        for key in self._keys:
-            data = data.replace(key, REDACTED)
-        return data
 
     async def close(self) -> None:
         """Close every connection. Running answers are cut."""
@@ -156,9 +151,9 @@ class Router:
 
     def _remember_keys(self) -> None:
         """Keys of upstreams that are no more stay: their last answers may still echo them."""
-        keys = {key.encode() for endpoint in self._endpoints for key in endpoint.target.keys}
-        # The longest first: one may begin with another.
-        self._keys = tuple(sorted({*self._keys, *keys}, key=len, reverse=True))
+        self.redact.remember(
+            key.encode() for endpoint in self._endpoints for key in endpoint.target.keys
+        )
 
     def _retire(self, endpoint: Endpoint) -> None:
         self._retired.add(endpoint)
