@@ -24,3 +24,9 @@ def test_it_stands_while_nothing_can_come() -> None:
     assert not clock.ran_out(100, 0, runs=False)
     assert not clock.ran_out(109, 0, runs=True)
     assert clock.ran_out(110, 0, runs=True)
+
+
+def test_time_in_which_nobody_could_look_is_no_silence() -> None:
+    clock = ContentClock(10.0, 0.0)
+    assert not clock.ran_out(60.0, 0, runs=True, late=55.0)
+    assert clock.ran_out(65.0, 0, runs=True)

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from tailrace.contracts import UpstreamRequest
 from tailrace.errors import BadRequest, BodyTooLarge
+from tailrace.patience import timeout
 from tailrace.server.access_log import Message
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_upstream
@@ -132,7 +133,7 @@ class ClientUpload:
 
     async def _next(self) -> Message:
         try:
-            async with asyncio.timeout(self._patience):
+            async with timeout(self._patience):
                 message = await self._receive()
         except TimeoutError:
             raise BadRequest(f"No byte of the body came for {self._patience:g} seconds.") from None

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
@@ -24,6 +23,7 @@ from urllib.parse import unquote_to_bytes
 from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, BodyTooLarge, MalformedOffset, UnsupportedMediaType
 from tailrace.model import Offset
+from tailrace.patience import timeout
 from tailrace.wire.durable import parse_offset
 from tailrace.wire.media_type import essence_of
 
@@ -86,7 +86,7 @@ async def read_body(
     more = True
     while more:
         try:
-            async with asyncio.timeout(patience):
+            async with timeout(patience):
                 message = await receive()
         except TimeoutError:
             raise BadRequest(f"No byte of the body came for {patience:g} seconds.") from None

@@ -13,10 +13,12 @@ heartbeat, is nobody's to be told by status: it has to be said in the stream.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from tailrace.contracts import Call
 from tailrace.errors import TailraceError, UpstreamRefused
+from tailrace.patience import timeout
 
 
 class Beginning:
@@ -47,7 +49,12 @@ class Beginning:
         Otherwise the refusal, once. Raises the error, and UpstreamRefused to who comes after the
         one who took the refusal.
         """
-        await asyncio.wait((self._decided,), timeout=patience)
+        if patience:
+            with suppress(TimeoutError):
+                async with timeout(patience):
+                    await asyncio.wait((self._decided,))
+        else:
+            await asyncio.wait((self._decided,), timeout=patience)
         if self.error is not None:
             raise self.error
         refusal, self.refusal = self.refusal, None

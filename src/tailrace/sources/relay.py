@@ -38,6 +38,7 @@ from tailrace.log.attendance import Attendance
 from tailrace.log.cursor import blocked_since
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, ERROR, EndingKind
+from tailrace.patience import grace
 from tailrace.sources.beginning import Beginning
 from tailrace.sources.content_clock import ContentClock
 from tailrace.sources.facts import Facts
@@ -99,7 +100,9 @@ class Relay:
         """Whether there is an event in the stream."""
         self._content = ContentClock(limits.content, now)
         stream.source = self
-        self._timer = self._loop.call_later(self._period, self._look)
+        self._look_at = now + self._period
+        self._late = 0.0
+        self._timer = self._loop.call_at(self._look_at, self._look)
 
     def _new_intake(self, rest: Rest | None = None) -> Intake:
         return Intake(self.order, self._limits.max_event, self._redact, self.facts, rest)
@@ -345,15 +348,24 @@ class Relay:
         if stream.source is not self:
             return
         now = self._loop.time()
+        late = now - self._look_at
+        more = grace(late)
+        if more and not self._late:  # the loop stood still: what waits is read first
+            self._late += late + more
+            self._look_at = now + more
+            self._timer = self._loop.call_at(self._look_at, self._look)
+            return
+        late, self._late = self._late, 0.0
         stops_at = self._attendance.stops_at(blocked_since(stream.cursors))
         if stops_at <= now:
             self._end(EndingKind.CANCELLED, self._attendance.reason)
             return
         reading = self._call is not None and self._pausing is None
-        if self._content.ran_out(now, stream.visible, runs=reading):
+        if self._content.ran_out(now, stream.visible, runs=reading, late=late):
             self._end(EndingKind.STALLED, "The upstream sent nothing of the answer for too long.")
             return
-        self._timer = self._loop.call_at(min(stops_at, now + self._period), self._look)
+        self._look_at = min(stops_at, now + self._period)
+        self._timer = self._loop.call_at(self._look_at, self._look)
 
     def withdraw(self) -> bool:
         """It never began, and whoever asked is told so otherwise: the stream is to be dropped.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from tailrace.errors import ConfigError, UpstreamTimeout
+from tailrace.patience import timeout_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Clocks:
         due = asyncio.get_running_loop().time() + getattr(self, clock)
         name = clock if due <= ends_at else "total"
         try:
-            async with asyncio.timeout_at(min(due, ends_at)):
+            async with timeout_at(min(due, ends_at)):
                 yield
         except TimeoutError:
             raise ran_out(name, getattr(self, name), peer) from None

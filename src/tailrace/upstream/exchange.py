@@ -26,6 +26,7 @@ from typing import Any
 
 from tailrace.contracts import BodyEnd, Headers, Receiver
 from tailrace.errors import UpstreamBroken, UpstreamUnreachable
+from tailrace.patience import Alarm
 from tailrace.upstream.clocks import Clocks, ran_out
 from tailrace.upstream.connection import Connection
 from tailrace.upstream.response import ResponseParser
@@ -66,8 +67,8 @@ class Exchange:
         self._over = False
         """The receiver was told the end, or wants to hear nothing more."""
         self._heard_at = 0.0
-        self._silence_timer: asyncio.TimerHandle | None = None
-        self._total_timer = self._loop.call_at(ends_at, self._stop, BodyEnd.OVERTIME)
+        self._silence_timer: Alarm | None = None
+        self._total_timer = Alarm(self._loop, ends_at, self._overtime)
 
     async def ask(self, message: bytes) -> None:
         """Send the request and wait for the response's head; at most once.
@@ -283,6 +284,9 @@ class Exchange:
             self._over = True
             receiver.end(self._outcome)
 
+    def _overtime(self) -> None:
+        self._stop(BodyEnd.OVERTIME)
+
     def _stop(self, outcome: BodyEnd) -> None:
         self._finish(outcome)
         self._hand_over()
@@ -298,7 +302,7 @@ class Exchange:
         if due <= self._loop.time():
             self._stop(BodyEnd.SILENT)
         else:
-            self._silence_timer = self._loop.call_at(due, self._wait_for_silence)
+            self._silence_timer = Alarm(self._loop, due, self._wait_for_silence)
 
 
 class _Collector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from tailrace import patience
 from tailrace.errors import UpstreamQueueTimeout
 
 
@@ -42,7 +43,7 @@ class Slots:
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            async with asyncio.timeout(timeout):
+            async with patience.timeout(timeout):
                 return await turn
         except TimeoutError:
             self._leave(turn)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tailrace.contracts import Upload
 from tailrace.errors import BadRequest
+from tailrace.patience import timeout
 from tailrace.upstream.clocks import ran_out
 from tailrace.upstream.connection import Connection
 
@@ -49,7 +48,7 @@ async def send_upload(connection: Connection, upload: Upload, patience: float, p
     while piece := await upload.read():
         connection.write(framing.frame(piece))
         try:
-            async with asyncio.timeout(patience):
+            async with timeout(patience):
                 await connection.drain()
         except TimeoutError:
             raise ran_out("silence", patience, peer) from None
