@@ -141,9 +141,13 @@ class Exchange:
         finally:
             timer.cancel()
             self._peeked = None
-            if self._outcome is None:
-                self._connection.pause()
+            self._stop_reading()
         return self._held
+
+    def _stop_reading(self) -> None:
+        """In a method of its own: mypyc takes what was None before an ``await`` for None behind."""
+        if self._outcome is None:
+            self._connection.pause()
 
     def _end_peek(self) -> None:
         if self._peeked is not None and not self._peeked.done():
