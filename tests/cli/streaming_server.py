@@ -46,11 +46,11 @@ class Endless:
 async def main() -> None:
     stop = asyncio.Event()
     listening = listener.listen("127.0.0.1", 0)
-    port = listening.getsockname()[1]
+    port = listening.port
     with stop_on_signals(lambda signal: stop.set()):
         await runner.serve(
             Endless(sys.argv[1] == "obedient"),
-            listening,
+            listening.sockets,
             protocol=HttpToolsProtocol,
             stop=stop,
             keepalive_timeout=float((*sys.argv, "75")[3]),

@@ -154,7 +154,7 @@ def test_a_file_that_is_not_text_is_one_line(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_one_line_and_exit_code_1() -> None:
     with listener.listen("127.0.0.1", 0) as taken:
-        port = str(taken.getsockname()[1])
+        port = str(taken.port)
         code, line = refused("serve", "--port", port, "--store", "memory:", *NOWHERE)
     assert code == 1
     assert f"port {port}" in line

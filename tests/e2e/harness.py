@@ -44,7 +44,12 @@ class Address(Protocol):
 class Server:
     """One server process. Its standard output and error are in ``output``."""
 
-    def __init__(self, *flags: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         clean = {k: v for k, v in os.environ.items() if k == PLAIN or not k.startswith(OURS)}
         self._lines: list[str] = []
         self._process = subprocess.Popen(
@@ -54,6 +59,7 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
             env={**clean, **(env or {})},
+            pass_fds=pass_fds,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -65,15 +71,16 @@ class Server:
             self.kill()
             raise
         self.url = match[1]
+        """``unix:PATH`` where it listens on a Unix socket; host and port are empty then."""
         host, _, port = self.url.removeprefix("http://").rpartition(":")
-        self.host, self.port = host, int(port)
+        self.host, self.port = (host, int(port)) if port.isdigit() else ("", 0)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
         self._lines.extend(self._process.stdout)
 
     def _listening(self) -> re.Match[str] | None:
-        return re.search(r"listens on (http://\S+)", "".join(self._lines[:50]))
+        return re.search(r"listens on (http://\S+|unix:\S+)", "".join(self._lines[:50]))
 
     @property
     def output(self) -> str:

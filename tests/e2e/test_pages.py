@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,18 @@ def test_the_tables_and_every_command_of_the_page_on_upstreams_work(tmp_path: Pa
     assert {"gpt-4o", "llama-3.1-8b", "fast"} == {each["id"] for each in json.loads(listed)["data"]}
     assert text.strip()
     assert asked == ["llama-3.1-8b"]
+
+
+@needs_curl
+@pytest.mark.skipif(sys.platform == "win32", reason="Unix sockets")
+def test_every_command_of_the_page_on_listening_works() -> None:
+    # Directly below the system's own: a socket's path is short.
+    with ThreadedUpstream() as upstream, tempfile.TemporaryDirectory(prefix="tr") as directory:
+        path = f"{directory}/tailrace.sock"
+        lines = [
+            line.replace("/run/user/1000/tailrace.sock", path) for line in commands("listening.md")
+        ]
+        with serving(upstream.base_url, Path(directory), "--uds", path) as server:
+            health, text = run(server, lines)
+    assert health.strip() == '{"status": "ok"}'
+    assert text.strip()

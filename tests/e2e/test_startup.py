@@ -164,3 +164,64 @@ def test_no_upstream_at_all_is_refused_with_the_three_ways_to_name_one(tmp_path:
     line = refusal("--port", "0", "--data", str(tmp_path), code=1, prelude=without_local)
     for way in ("--upstream", "OPENAI_API_KEY", "tailrace[local]"):
         assert way in line
+
+
+# What a container with an unknown user has: no HOME, and nobody of that number among the users.
+HOMELESS = """
+import os, pwd
+os.environ.pop("HOME", None)
+def nobody(number):
+    raise KeyError(f"getpwuid(): uid not found: {number}")
+pwd.getpwuid = nobody
+"""
+# What the system says where no thread more may be started (ulimit -u, a container's pids limit).
+THREADLESS = """
+import threading
+def refuse(*_, **__):
+    raise RuntimeError("can't start new thread")
+threading._start_new_thread = threading._start_joinable_thread = refuse
+"""
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="users of POSIX")
+def test_without_a_home_directory_the_line_says_to_name_one(tmp_path: Path) -> None:
+    line = refusal(
+        "--port", "0", *NOWHERE, code=2, prelude=f"{HOMELESS}\nos.chdir({str(tmp_path)!r})"
+    )
+    assert "--data DIR" in line
+    assert list(tmp_path.iterdir()) == []  # not a directory called ~ either
+
+
+def test_where_no_thread_can_be_started_the_line_names_the_limit(tmp_path: Path) -> None:
+    line = refusal("--port", "0", "--data", str(tmp_path), *NOWHERE, code=1, prelude=THREADLESS)
+    assert "ulimit -u" in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_where_too_few_files_may_be_open_the_line_names_the_limit(tmp_path: Path) -> None:
+    line = refusal("--port", "0", "--data", str(tmp_path), *NOWHERE, code=1, prelude=FEW_FILES)
+    assert "ulimit -n" in line
+
+
+def test_what_nobody_had_foreseen_is_one_line_too(tmp_path: Path) -> None:
+    broken = "import socket\nsocket.create_server = None"
+    line = refusal("--port", "0", "--data", str(tmp_path), *NOWHERE, code=1, prelude=broken)
+    assert "please report it: TypeError" in line
+    assert "listener.py:" in line
+
+
+def test_help_is_printed_whatever_the_terminals_encoding_lacks() -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tailrace", "serve", "--help"],
+        env={**os.environ, **ascii_only, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=WITHIN,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"--port" in done.stdout

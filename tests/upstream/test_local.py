@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -52,6 +53,37 @@ def test_a_file_that_is_no_gguf_is_refused_before_a_process_is_started(tmp_path:
     file = tmp_path / "page.gguf"
     file.write_text("<html>not the file you asked for</html>", encoding="utf-8")
     with pytest.raises(LocalModelError, match=r"page\.gguf is not a GGUF file"):
+        asyncio.run(model(file).start())
+
+
+@needs_engine
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_weights_that_are_no_file_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe.gguf", tmp_path / "folder.gguf"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for weights in (pipe, folder):
+        with pytest.raises(LocalModelError, match=r"gguf is not a file"):
+            asyncio.run(model(weights).start())
+
+
+@needs_engine
+@pytest.mark.parametrize(
+    "refusal",
+    [BlockingIOError(errno.EAGAIN, "no process more"), RuntimeError("can't start new thread")],
+)
+def test_where_no_process_can_be_started_the_line_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    """As with ``ulimit -u``, or a container's pids limit."""
+    file = tmp_path / "small.gguf"
+    file.write_bytes(b"GGUF")
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+    with pytest.raises(LocalModelError, match=r"cannot be started: (no process|can't start)"):
         asyncio.run(model(file).start())
 
 

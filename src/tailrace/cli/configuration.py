@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import stat
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +15,10 @@ from tailrace.cli.upstream import Opened
 from tailrace.config import Loaded, Settings, config_file, load
 from tailrace.errors import ConfigError, StartupError
 
+# A thousand times a long one; /dev/zero has no end at all.
+_MOST: Final = 1 << 20
+# Whoever writes a configuration into a pipe was started together with us.
+_PIPE_PATIENCE: Final = 10.0
 # What a reload applies; all else is built into what runs.
 _APPLIED: Final = frozenset({"upstream", "upstream_api_key_env"})
 
@@ -27,11 +34,33 @@ def read(flags: Mapping[str, str], environ: Mapping[str, str]) -> Loaded:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        # Of a file made on Windows the first three bytes may say that it is UTF-8.
+        return _read(file).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {file}: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ConfigError(f"The configuration {file} is not UTF-8 text.") from None
+    except ValueError:
+        raise ConfigError("The configuration's path holds a null byte.") from None
+
+
+def _read(file: Path) -> bytes:
+    """The bytes of a file, or of a pipe such as a shell's ``<(…)``: never without end, and not
+    of a pipe into which nobody writes."""
+    # Without O_NONBLOCK opening a pipe waits for its writer.
+    with open(file, "rb", opener=_open_at_once) as stream:
+        if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            os.set_blocking(stream.fileno(), True)
+            if not select.select([stream], [], [], _PIPE_PATIENCE)[0]:
+                raise ConfigError(f"Nobody writes the configuration into the pipe {file}.")
+        data = stream.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise ConfigError(f"The configuration {file} is larger than {_MOST >> 20} MiB.")
+    return data
+
+
+def _open_at_once(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class Reloader:

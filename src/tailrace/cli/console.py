@@ -1,13 +1,20 @@
-"""What the server says to the person who started it. Nothing here may stop the server."""
+"""What the server says to the person who started it. Nothing here may stop the server.
+
+Not a descriptor that is closed, a pipe without a reader or a full disk, and not a reader that has
+stopped (a pager, a terminal after Ctrl-S, a hung collector): what it does not take is lost.
+"""
 
 from __future__ import annotations
 
+import select
 import sys
 from contextlib import suppress
 from typing import Final, TextIO
 
 # A line each: often enough to see that it goes on, seldom enough for a log file.
 _PROGRESS_EVERY: Final = 5
+# Milliseconds of the event loop's time for a reader that is behind by a whole pipe (64 KiB).
+_PATIENCE: Final = 1
 
 
 def say(line: str) -> None:
@@ -35,6 +42,21 @@ class Progress:
 
 
 def _write(line: str, stream: TextIO | None) -> None:
-    # A closed terminal or pipe is no reason to end anybody's answer.
+    if stream is None:  # print would take that for standard output
+        return
     with suppress(OSError, ValueError):
-        print(line, file=stream, flush=True)
+        if _takes(stream):
+            print(line, file=stream, flush=True)
+
+
+def _takes(stream: TextIO) -> bool:
+    """Whether a line can be written without waiting for whoever reads."""
+    if not hasattr(select, "poll"):  # Windows, where a pipe cannot be asked
+        return True
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # none, as of a StringIO
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(_PATIENCE))

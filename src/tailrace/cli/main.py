@@ -9,7 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Final
 
-from tailrace.cli import flags
+from tailrace.cli import flags, standard_streams
+from tailrace.cli.console import warn
+from tailrace.cli.failures import in_one_line
 from tailrace.errors import ConfigError, TailraceError
 
 _FAILED: Final = 1
@@ -21,13 +23,20 @@ _INTERRUPTED: Final = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 1 for a failure, 2 for a mistake in its use."""
+    standard_streams.occupy()
+    standard_streams.forgive()
     try:
         return _run(flags.parse(_parser(), argv))
     except TailraceError as error:
-        print(f"tailrace: {error}", file=sys.stderr)
+        warn(str(error))
         return _MISUSED if isinstance(error, ConfigError) else _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except Exception as error:
+        warn(in_one_line(error))
+        return _FAILED
+    finally:
+        standard_streams.let_go()
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ import asyncio
 import importlib
 import importlib.util
 import socket
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -60,7 +60,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def serve(
     application: Application,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     *,
     protocol: type[asyncio.Protocol],
     stop: asyncio.Event,
@@ -71,7 +71,7 @@ async def serve(
     """Serve until ``stop`` is set, then shut down within ``shutdown_timeout`` seconds.
 
     A connection without a request is closed after ``keepalive_timeout`` seconds. ``ready`` is
-    called once requests can be served. The listener is closed at the end.
+    called once requests can be served. The ``listeners`` are closed at the end.
     """
     config = uvicorn.Config(
         application,
@@ -91,7 +91,7 @@ async def serve(
     )
     # Said to be an int by uvicorn's signature, and only ever given to call_later.
     config.timeout_keep_alive = keepalive_timeout  # type: ignore[assignment]
-    await _Server(config, application, stop, shutdown_timeout, ready).serve([listener])
+    await _Server(config, application, stop, shutdown_timeout, ready).serve(list(listeners))
 
 
 class _Server(uvicorn.Server):

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import socket
 from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack, closing, nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from platformdirs import user_data_dir
 
-from tailrace.cli import collector, configuration, listener, runner
+from tailrace.cli import collector, configuration, limits, listener, runner, unix_socket
 from tailrace.cli.console import say
+from tailrace.cli.listener import Listening
 from tailrace.cli.signals import reload_on_signal, stop_on_signals
 from tailrace.cli.upstream import Opened, open_upstreams
 from tailrace.config import Loaded, Settings
@@ -47,19 +49,33 @@ def run(flags: Mapping[str, str]) -> int:
     """Serve until a signal says stop; the exit code. Raises StartupError."""
     loaded = configuration.read(flags, os.environ)
     settings = loaded.settings
-    _refuse_exposure(settings)
-    listening = listener.listen(settings.host, settings.port)
+    limits.check()
     reload = configuration.Reloader(flags, os.environ, settings)
-    with closing(listening), asyncio.Runner(loop_factory=runner.loop_factory()) as loop:
-        loop.run(_serve(loaded, os.environ, listening, reload))
+    with _listen(settings) as listening:
+        if not listening.is_local:
+            _refuse_exposure(settings, listening.where)
+        with asyncio.Runner(loop_factory=runner.loop_factory()) as loop:
+            loop.run(_serve(loaded, os.environ, listening, reload))
     return 0
 
 
-def _refuse_exposure(settings: Settings) -> None:
-    if listener.is_loopback(settings.host) or settings.token or settings.insecure:
+def _listen(settings: Settings) -> Listening:
+    if settings.uds and settings.fd:
+        raise ConfigError("There are both uds and fd; give one of them.")
+    if settings.uds:
+        return unix_socket.listen(settings.uds, int(settings.uds_mode, 8))
+    if settings.fd:
+        return listener.inherit(int(settings.fd))
+    if not listener.is_loopback(settings.host):
+        _refuse_exposure(settings, settings.host)
+    return listener.listen(settings.host, settings.port)
+
+
+def _refuse_exposure(settings: Settings, where: str) -> None:
+    if settings.token or settings.insecure:
         return
     raise ConfigError(
-        f"Listening on {settings.host} lets others use this server: set TAILRACE_TOKEN to a "
+        f"Listening on {where} lets others use this server: set TAILRACE_TOKEN to a "
         "secret that clients must show, or say --insecure."
     )
 
@@ -67,7 +83,7 @@ def _refuse_exposure(settings: Settings) -> None:
 async def _serve(
     loaded: Loaded,
     environ: Mapping[str, str],
-    listening: socket.socket,
+    listening: Listening,
     reload: configuration.Reloader,
 ) -> None:
     settings = loaded.settings
@@ -86,12 +102,12 @@ async def _serve(
                 return
             reload.opened = started.opened
             collector.settle()
-            limits = Limits(max_url=settings.max_url, max_header=settings.max_header)
+            head = Limits(max_url=settings.max_url, max_header=settings.max_header)
             await runner.serve(
                 started.assembly.application,
-                listening,
+                listening.sockets,
                 protocol=make_protocol(
-                    limits,
+                    head,
                     AccessLog.of_format(say, settings.log_format),
                     extends=not settings.plain_asgi,
                 ),
@@ -118,11 +134,15 @@ async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, T]) -> T | 
 async def _start(
     loaded: Loaded,
     environ: Mapping[str, str],
-    listening: socket.socket,
+    listening: Listening,
     resources: AsyncExitStack,
 ) -> _Started:
     """Open everything; ``resources`` closes it, last opened first. Raises StartupError."""
     settings = loaded.settings
+    # libuv starts its resolver's threads here, and not where there may be none left: it aborts.
+    await asyncio.get_running_loop().getaddrinfo(
+        "127.0.0.1", 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+    )
     opened = await open_upstreams(loaded, environ, resources)
     url = _store_url(settings)
     assembly = assemble(
@@ -130,37 +150,56 @@ async def _start(
         open_url(url, store_options(settings)),
         opened.router,
         default_model=opened.default_model.name,
-        bound_host=settings.host,
-        port=listening.getsockname()[1],
+        bound_host=listening.host,
+        port=listening.port,
         log=say,
     )
     await assembly.open()
     resources.push_async_callback(assembly.close)
-    where = _where_to_look(settings, listener.url(listening), opened, url)
+    where = _where_to_look(settings, listening, opened, url)
     return _Started(assembly, opened, where)
 
 
 def _store_url(settings: Settings) -> str:
     if settings.store:
         return settings.store
-    data = settings.data or user_data_dir("tailrace", appauthor=False)
-    return f"sqlite:{Path(data, _STORE_FILE)}"
+    return f"sqlite:{Path(settings.data or _users_data(), _STORE_FILE)}"
 
 
-def _where_to_look(settings: Settings, url: str, opened: Opened, store: str) -> list[str]:
-    example = f"{url}/stream?content={quote(_EXAMPLE)}"
+def _users_data() -> str:
+    """The user's own directory for data. Raises ConfigError where there is no such user."""
+    try:
+        directory = user_data_dir("tailrace", appauthor=False)
+    except (RuntimeError, KeyError, OSError):
+        directory = ""
+    # Without HOME and an entry among the users what a path begins with stays a bare tilde.
+    if not Path(directory).is_absolute():
+        raise ConfigError(
+            "There is no home directory to keep data in: name a directory with --data DIR, or "
+            "set HOME."
+        )
+    return directory
+
+
+def _where_to_look(
+    settings: Settings, listening: Listening, opened: Opened, store: str
+) -> list[str]:
+    url, curl = listening.where, "curl"
+    if listening.is_unix:
+        path = shlex.quote(url.removeprefix("unix:"))
+        url, curl = "http://localhost", f"curl --unix-socket {path}"
     lines = [
-        f"Tailrace listens on {url}",
-        *([f"  page      {url}/"] if page.is_built() else []),
-        f"  try       curl -N '{example}'",
-        f"  health    {url}/health",
+        f"Tailrace listens on {listening.where}",
+        *([f"  page      {url}/"] if page.is_built() and not listening.is_unix else []),
+        f"  try       {curl} -N '{url}/stream?content={quote(_EXAMPLE)}'",
+        f"  health    {curl + ' ' if listening.is_unix else ''}{url}/health",
         *(f"  upstream  {line}" for line in _upstreams(opened.router)),
         f"  model     {opened.model_in_words}",
         f"  store     {store}",
     ]
     if settings.token:
         lines.append("  access    with the token from TAILRACE_TOKEN or the configuration")
-    elif not listener.is_loopback(settings.host):
+    elif not listening.is_local:
         lines.append("  access    --insecure: anyone who reaches this port may ask and read")
     return lines
 

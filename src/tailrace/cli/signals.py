@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
@@ -32,8 +32,10 @@ def stop_on_signals(stop: Callable[[str], None]) -> Iterator[None]:
     def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            # Not print: the handler may have interrupted one.
-            os.write(2, b"tailrace: aborted\n")
+            # Not print: the handler may have interrupted one. And never an exception instead of the
+            # exit, where nobody reads standard error or its disk is full.
+            with suppress(OSError):
+                os.write(2, b"tailrace: aborted\n")
             os._exit(128 + number)
         asked = True
         loop.call_soon_threadsafe(stop, signal.Signals(number).name)

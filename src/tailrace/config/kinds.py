@@ -27,6 +27,7 @@ _HOST: Final = re.compile(r"[^\s/@?#,]+")
 # What browsers send, in ASCII: also of a page that an application or an extension brings along.
 # ``null``, which every sandboxed page may send, has no scheme.
 _ORIGIN: Final = re.compile(r"\*|[a-z][a-z0-9+.-]*://(?:(?![/@?#,])[!-~])+", re.ASCII)
+_MODE: Final = re.compile(r"0?[0-7]{3}", re.ASCII)
 # RFC 9110, section 5.5: a field value is visible ASCII, and a key goes into one.
 _CREDENTIAL: Final = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
@@ -128,6 +129,27 @@ def integer(least: int, most: int) -> Kind[int]:
         return digits
 
     return Kind(parse, str, "N")
+
+
+def descriptor() -> Kind[str]:
+    """The number of an open file descriptor, in digits; empty: none."""
+    number = integer(0, 1 << 20)
+    return Kind(lambda value: "" if value == "" else str(number.parse(value)), str, "N")
+
+
+def mode() -> Kind[str]:
+    """The permission bits of a file, as octal digits.
+
+    Text in TOML, too: there ``440`` would be another number than it is to ``chmod``.
+    """
+
+    def parse(value: object) -> str:
+        digits = value.strip() if isinstance(value, str) else ""
+        if not _MODE.fullmatch(digits):
+            raise ValueError('permission bits in octal, as text, such as "0600" or "0660"')
+        return digits
+
+    return Kind(parse, str, "MODE")
 
 
 def seconds(least: float, most: float) -> Kind[float]:

@@ -101,6 +101,10 @@ def _parse_toml(text: str, file_name: str) -> dict[str, object]:
     except tomllib.TOMLDecodeError as error:
         # The parser names line and column, and quotes no value.
         raise ConfigError(f"{file_name} is not valid TOML: {error}.") from None
+    except ValueError:  # of int(), which takes no more than some thousand digits
+        raise ConfigError(f"{file_name} has a number beyond all bounds.") from None
+    except RecursionError:
+        raise ConfigError(f"{file_name} has arrays or tables within each other too deep.") from None
     allowed = {row.key: row for row in rows()}
     for key in values:
         if key == TABLE:

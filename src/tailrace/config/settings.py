@@ -31,14 +31,36 @@ class Settings:
         "127.0.0.1",
         kinds.text(),
         "Listening",
-        "Address to listen on; beyond loopback a token is needed, because whoever can reach the "
-        "port can spend the upstream's key.",
+        "Address or name to listen on; localhost is 127.0.0.1 and ::1. Beyond loopback a token is "
+        "needed, because whoever can reach the port can spend the upstream's key.",
     )
     port: int = row(
         8080,
         kinds.integer(0, 65535),
         "Listening",
         "Port to listen on; with 0 the system picks a free one, which is printed.",
+    )
+    uds: str = row(
+        "",
+        kinds.path(),
+        "Listening",
+        "Path of a Unix socket to listen on, in place of host and port; removed at the end.",
+        unset="none",
+    )
+    uds_mode: str = row(
+        "0600",
+        kinds.mode(),
+        "Listening",
+        "Permission bits of that socket: who may write to it may use the server; 0660 lets a "
+        "proxy of the same group in.",
+    )
+    fd: str = row(
+        "",
+        kinds.descriptor(),
+        "Listening",
+        "Descriptor of a socket that whoever starts the server has opened, in place of host and "
+        "port; systemd's first is 3.",
+        unset="none",
     )
     data: str = row(
         "",

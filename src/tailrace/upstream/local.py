@@ -174,9 +174,15 @@ class _Child:
     @classmethod
     async def spawn(cls, order: Order) -> _Child:
         command = [sys.executable, "-m", "tailrace.upstream.local_worker"]
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment()
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment()
+            )
+        except (OSError, RuntimeError) as error:  # no process or thread more, no file, no memory
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise LocalModelError(
+                f"The local model's process cannot be started: {reason}."
+            ) from None
         child = cls(process)
         assert process.stdin is not None  # noqa: S101 -- a pipe, as asked for
         process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -248,6 +254,9 @@ def _check(weights: Path) -> None:
             "The local model needs xllamacpp; install it with: pip install 'tailrace[local]'."
         )
     try:
+        if not weights.is_file():
+            weights.stat()  # says why, where there is nothing
+            raise LocalModelError(f"{weights} is not a file.")
         with weights.open("rb") as file:
             magic = file.read(len(_MAGIC))
     except OSError as error:
