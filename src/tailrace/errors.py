@@ -20,6 +20,7 @@
     │   ├── OffsetGone                 offset_gone          410
     │   ├── StreamDeleted              stream_deleted       410
     │   ├── BodyTooLarge               body_too_large       413
+    │   ├── AnswerTooLarge             answer_too_large     413
     │   ├── UriTooLong                 uri_too_long         414
     │   ├── UnsupportedMediaType       unsupported_media    415
     │   ├── Misdirected                misdirected          421
@@ -206,6 +207,13 @@ class BodyTooLarge(RequestError):
     """The request body is over its limit."""
 
     code = "body_too_large"
+    status = 413
+
+
+class AnswerTooLarge(RequestError):
+    """A kept answer is larger than what is put together; it can be read as a stream."""
+
+    code = "answer_too_large"
     status = 413
 
 

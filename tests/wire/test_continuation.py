@@ -8,9 +8,15 @@ from typing import Any
 import pytest
 
 from tailrace.testing.chunks import chat_chunks, chunk, role_chunk
-from tailrace.wire.continuation import Rest, continued_request
+from tailrace.wire.continuation import Continuing, Rest
 
 BODY = b'{"model": "m", "messages": [ {"role":"user","content":"Hi"} ], "seed": 1.50}'
+
+
+def continued_request(body: bytes, events: list[bytes]) -> bytes | None:
+    continuing = Continuing(body)
+    all(continuing.add(data) for data in events)
+    return continuing.request()
 
 
 def data_of(*blocks: bytes) -> list[bytes]:

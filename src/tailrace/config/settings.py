@@ -356,6 +356,13 @@ class Settings:
         "is never held here, so that `max_body` does not count for it.",
         unset="none; the upstream has its own",
     )
+    max_assembled: int = row(
+        64 * _MIB,
+        kinds.size(_MIB, _TIB),
+        "Limits",
+        "Largest answer, by its events' bytes, that is put together to be read whole by its id, "
+        "and all that are being sent so at a time; a larger one can be read as a stream.",
+    )
     max_url: int = row(
         64 * _KIB,
         kinds.size(256, _MIB),

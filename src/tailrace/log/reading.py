@@ -1,15 +1,18 @@
-"""All that a stream has until now, read a piece at a time."""
+"""All that a stream has until now, read a piece at a time, in short turns."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, Event
 
-# Bytes of events that are read at a time.
-_BATCH: Final = 1 << 20
+# Bytes of events that are read at a time: one read of the store.
+_BATCH: Final = 256 * 1024
+# Seconds after which others have their turn: what is done with an event is counted.
+_TURN: Final = 0.001
 
 
 async def data_of(stream: Stream) -> AsyncIterator[bytes]:
@@ -23,9 +26,13 @@ async def data_of(stream: Stream) -> AsyncIterator[bytes]:
 
 async def shown_of(stream: Stream) -> AsyncIterator[Event]:
     """Those events themselves."""
-    place = 0
+    clock = asyncio.get_running_loop().time
+    place, since = 0, clock()
     while events := await stream.range(place, _BATCH):
         for event in events:
             if event.type == DATA:
                 yield event
+            if clock() >= since + _TURN:
+                await asyncio.sleep(0)
+                since = clock()
         place = events[-1].seq

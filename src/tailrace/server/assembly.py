@@ -21,6 +21,7 @@ from tailrace.server.access_log import AccessLog
 from tailrace.server.allowance import Allowance
 from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
+from tailrace.server.assembled import AssemblyRoom
 from tailrace.server.idempotency import Keys
 from tailrace.server.overview import Overview
 from tailrace.server.services import CHAT, Services, StreamRules
@@ -142,6 +143,7 @@ def make_services(
             "As many long-polls wait as may; ask again in a moment, or use live=sse.",
         ),
         token=settings.token,
+        assembling=AssemblyRoom(settings.max_assembled),
         overview=Overview(catalogue),
     )
 

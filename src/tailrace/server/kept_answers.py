@@ -16,15 +16,16 @@ of theirs is the upstream's affair: it is asked.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, unquote
 
 from tailrace.contracts import UpstreamRequest
 from tailrace.errors import BadRequest, NotFound, UpstreamRefused
-from tailrace.log.reading import data_of, shown_of
+from tailrace.log.reading import shown_of
 from tailrace.log.stream import Stream
 from tailrace.model import EndingKind
 from tailrace.server.answers import alias_of, content_location, note_of
+from tailrace.server.assembled import assembled, send_assembled
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_upstream
 from tailrace.server.model_passing import pass_on, upstream_path
@@ -32,9 +33,6 @@ from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream, visit
 from tailrace.views import make_view
 from tailrace.wire.apis import CHAT, RESPONSES, Api
-from tailrace.wire.assemble_chat import ChatAssembly
-from tailrace.wire.assemble_responses import ResponseAssembly
-from tailrace.wire.assembly import Assembly
 from tailrace.wire.facts import sequence_number
 
 Handler = Callable[[Exchange, Services], Awaitable[None]]
@@ -72,7 +70,7 @@ def retrieve(api: Api) -> Handler:
             return
         query = parse_qs(exchange.query.decode("latin-1"))
         if query.get("stream", [""])[0].lower() != "true":
-            await _respond(exchange, api, stream)
+            await _respond(exchange, services, api, stream)
             return
         place = await _place(api, stream, query.get("starting_after", [""])[0])
         head = [(b"content-type", b"text/event-stream"), *STREAMING, content_location(stream)]
@@ -94,7 +92,7 @@ def cancel(api: Api) -> Handler:
             return
         services.catalogue.stop(stream, EndingKind.CANCELLED, _STOPPED)
         await stream.committed()
-        await _respond(exchange, api, stream)
+        await _respond(exchange, services, api, stream)
 
     return handle
 
@@ -117,24 +115,13 @@ def delete(api: Api) -> Handler:
     return handle
 
 
-async def _respond(exchange: Exchange, api: Api, stream: Stream) -> None:
-    answer = await assembled(api, stream)
-    fields = [content_location(stream)]
-    if stream.ending is not None:
-        fields.append((b"stream-ending", stream.ending.kind.value.encode()))
-    await exchange.respond_json(answer, headers=fields)
-
-
-async def assembled(api: Api, stream: Stream) -> dict[str, Any]:
-    """The object that the API would have answered with, as far as the answer has come."""
-    assembly: Assembly = ResponseAssembly() if api is RESPONSES else ChatAssembly()
-    async for data in data_of(stream):
-        assembly.add(data)
-    ending = stream.ending
-    answer = assembly.result(ending.kind if ending else None, ending.reason if ending else "")
-    if note_of(stream).get("background"):
-        answer["background"] = True
-    return answer
+async def _respond(exchange: Exchange, services: Services, api: Api, stream: Stream) -> None:
+    with services.assembling.hold(stream.info.size):
+        answer = await assembled(services, api, stream)
+        fields = [content_location(stream)]
+        if stream.ending is not None:
+            fields.append((b"stream-ending", stream.ending.kind.value.encode()))
+        await send_assembled(exchange, services, answer, fields)
 
 
 async def _delete_there(exchange: Exchange, services: Services, model: str) -> None:

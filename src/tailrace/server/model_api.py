@@ -30,7 +30,7 @@ from tailrace.sources.refusal import media_type, refuse_unless_stream
 from tailrace.sources.relay import Relay
 from tailrace.views import make_view
 from tailrace.wire.apis import CHAT, COMPLETIONS, MESSAGES, Api
-from tailrace.wire.continuation import continued_request
+from tailrace.wire.continuation import Continuing
 from tailrace.wire.estimate import estimated_request
 from tailrace.wire.json_edit import set_member
 
@@ -136,7 +136,7 @@ def order_for(
         exchange.owner,
         hide_usage=asks_usage,
         input_tokens=estimated_request(len(body)),
-        continued=partial(continued_request, body) if goes_on and api is CHAT else None,
+        continued=partial(Continuing, body) if goes_on and api is CHAT else None,
     )
     return order, body
 

@@ -11,9 +11,9 @@ import json
 from tailrace.errors import UpstreamRefused
 from tailrace.log.attendance import Disconnect, Policy
 from tailrace.server.answers import Waiting, note_of
+from tailrace.server.assembled import assembled, send_assembled
 from tailrace.server.exchange import Exchange
 from tailrace.server.idempotency import Found
-from tailrace.server.kept_answers import assembled
 from tailrace.server.model_api import (
     answer_by_stream,
     begin,
@@ -64,7 +64,8 @@ async def _answer_by_id(exchange: Exchange, services: Services, found: Found) ->
             await hand_through(exchange, refusal, services.upstreams.redact)
             return
         await exchange.unless_gone(stream.changed(0))
-        answer = await assembled(RESPONSES, stream)
+    with services.assembling.hold(stream.info.size):
+        answer = await assembled(services, RESPONSES, stream)
         if "id" not in answer:
             raise UpstreamRefused(stream.ending.reason if stream.ending else "It did not begin.")
-    await exchange.respond_json(answer, headers=found.fields)
+        await send_assembled(exchange, services, answer, found.fields)

@@ -13,6 +13,7 @@ from tailrace.sources.order import RelayLimits
 
 if TYPE_CHECKING:  # they work with the services
     from tailrace.server.answers import Recorder
+    from tailrace.server.assembled import AssemblyRoom
     from tailrace.server.idempotency import Keys
     from tailrace.server.overview import Overview
 
@@ -65,5 +66,7 @@ class Services:
     """Those that may wait at a time."""
     token: str = field(repr=False)
     """What clients must show; empty: nothing."""
+    assembling: AssemblyRoom
+    """Where answers that are read whole are held."""
     overview: Overview
     """Of the server and its streams, for the pages that show it."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tailrace.log.attendance import Policy
 from tailrace.wire.apis import Api
+from tailrace.wire.continuation import Continuing
 
-Continued: TypeAlias = Callable[[Sequence[bytes]], bytes | None]
-"""The events of a broken answer → the request for its rest; None where it is more than text."""
+Continued: TypeAlias = Callable[[], Continuing]
+"""Begins to make the request for the rest of a broken answer."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tailrace.errors import TailraceError
 from tailrace.log.reading import data_of
 from tailrace.log.stream import Stream
 from tailrace.sources.order import Continued
 from tailrace.wire.continuation import Rest
+
+# Bytes of an answer's events beyond which nobody goes on with it: some 40 000 tokens, which would
+# all be read by another model, and are read here in short turns beforehand.
+LONGEST: Final = 8 * 1024 * 1024
 
 
 class Continuation(NamedTuple):
@@ -22,9 +26,14 @@ class Continuation(NamedTuple):
 
 async def continuation_of(stream: Stream, continued: Continued) -> Continuation | None:
     """None where nobody can go on with it."""
+    if stream.info.size > LONGEST:
+        return None
+    continuing = continued()
     try:
-        events = [data async for data in data_of(stream)]
+        async for data in data_of(stream):
+            if not continuing.add(data):
+                return None
     except TailraceError:  # deleted, or the store is at fault: it ends as it broke off
         return None
-    body = continued(events)
-    return None if body is None else Continuation(body, Rest(events[0]))
+    body, first = continuing.request(), continuing.first
+    return None if body is None or first is None else Continuation(body, Rest(first))

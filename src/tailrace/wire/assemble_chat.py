@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tailrace.model import EndingKind
-from tailrace.wire.assembly import Json, mapping, merge, plain, read, words
+from tailrace.wire.assembly import Json, Text, mapping, merge, plain, read, words
 
 _OBJECTS: Final = {"chat.completion.chunk": "chat.completion"}
 # llama.cpp says in each chunk when that chunk was made.
@@ -53,11 +53,11 @@ class ChatAssembly:
             elif value is not None or name not in held:
                 held[name] = value
 
-    def result(self, ending: EndingKind | None, reason: str) -> Json:
+    def result(self, ending: EndingKind | None, reason: str, text: Text = str) -> Json:
         """The answer as far as it has come; None: it goes on."""
         answer = dict(self._answer)
         answer["object"] = _OBJECTS.get(str(answer.get("object")), answer.get("object"))
-        answer["choices"] = [_choice(self._choices[index]) for index in sorted(self._choices)]
+        answer["choices"] = [_choice(self._choices[index], text) for index in sorted(self._choices)]
         if answer.get("usage") is None:
             answer.pop("usage", None)
         if ending is not None and ending is not EndingKind.COMPLETED:
@@ -67,8 +67,8 @@ class ChatAssembly:
         return answer
 
 
-def _choice(held: Json) -> Json:
-    choice: Json = plain(held, without="index")
+def _choice(held: Json, text: Text) -> Json:
+    choice: Json = plain(held, text, without="index")
     if "message" in choice:
         message = mapping(choice["message"])
         choice["message"] = {"role": "assistant", "content": None, **message}

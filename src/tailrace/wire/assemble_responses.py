@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from tailrace.model import EndingKind
-from tailrace.wire.assembly import Json, Pieces, mapping, plain, read, words
+from tailrace.wire.assembly import Json, Pieces, Text, mapping, plain, read, words
 
 _BEGUN: Final = ("response.created", "response.queued", "response.in_progress")
 _ENDED: Final = (
@@ -130,12 +130,12 @@ class ResponseAssembly:
         # An answer has few items, and the latest is the one that is spoken of.
         return next((n for n, it in reversed(self._items.items()) if it.get("id") == ident), None)
 
-    def result(self, ending: EndingKind | None, reason: str) -> Json:
+    def result(self, ending: EndingKind | None, reason: str, text: Text = str) -> Json:
         """The answer as far as it has come; None: it goes on."""
         if self._ended is not None:
             return dict(self._ended)
         response: Json = {"object": "response", "status": "in_progress", **self._begun}
-        response["output"] = [self._item(place, ending) for place in sorted(self._items)]
+        response["output"] = [self._item(place, ending, text) for place in sorted(self._items)]
         if ending is EndingKind.CANCELLED:
             response["status"] = "cancelled"
         elif ending is EndingKind.COMPLETED:
@@ -145,8 +145,8 @@ class ResponseAssembly:
             response["error"] = {"code": "server_error", "message": words(ending, reason)}
         return response
 
-    def _item(self, place: int, ending: EndingKind | None) -> Json:
-        item: Json = plain(self._items[place])
+    def _item(self, place: int, ending: EndingKind | None, text: Text) -> Json:
+        item: Json = plain(self._items[place], text)
         if ending is not None and place not in self._done and "status" in item:
             item["status"] = "incomplete"
         return item

@@ -8,13 +8,14 @@ answer, whatever its length.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
 from tailrace.model import EndingKind
 from tailrace.wire import strict_json
 
 Json: TypeAlias = "dict[str, Any]"
+Text: TypeAlias = "Callable[[Pieces], object]"
 
 # Beyond this int() is slow and, from 4300 digits on, refuses; nothing here counts so far.
 _DIGITS: Final = 400
@@ -25,6 +26,10 @@ _DEPTH: Final = 100
 _SAID_ONCE: Final = frozenset({"role", "id", "type", "name", "format"})
 
 
+# Characters that are joined at a time, or so many pieces.
+_JOINED: Final = 8 * 1024
+
+
 class Assembly(Protocol):
     """An answer of one API in the making."""
 
@@ -32,8 +37,11 @@ class Assembly(Protocol):
         """The data of the stream's next event. What cannot be read adds nothing."""
         ...
 
-    def result(self, ending: EndingKind | None, reason: str) -> Json:
-        """The answer as far as it has come, and what became of it; None: it goes on."""
+    def result(self, ending: EndingKind | None, reason: str, text: Text = ...) -> Json:
+        """The answer as far as it has come, and what became of it; None: it goes on.
+
+        ``text`` makes of a text in pieces what stands in the answer: a string, or itself.
+        """
         ...
 
 
@@ -51,6 +59,23 @@ class Pieces:
 
     def __str__(self) -> str:
         return "".join(self._pieces)
+
+    def parts(self) -> Iterator[str]:
+        """The text in order, some of it at a time."""
+        held: list[str] = []
+        length = 0
+        for piece in self._pieces:
+            held.append(piece)
+            length += len(piece) + 1
+            if length >= _JOINED:
+                yield "".join(held)
+                held, length = [], 0
+        yield "".join(held)
+
+
+def unjoined(pieces: Pieces) -> Pieces:
+    """A ``Text`` that leaves it in pieces, for who writes it a part at a time."""
+    return pieces
 
 
 class ByIndex(dict[int, Any]):
@@ -114,24 +139,28 @@ def _merge_list(held: object, value: list[Any]) -> object:
     if not value:
         return held if isinstance(held, list | ByIndex) else []
     if not all(isinstance(each, dict) and isinstance(each.get("index"), int) for each in value):
-        return [*held, *value] if isinstance(held, list) else list(value)
+        if not isinstance(held, list):
+            return list(value)
+        held.extend(value)  # it is ours: made for the first of them
+        return held
     entries = held if isinstance(held, ByIndex) else ByIndex()
     for each in value:
         merge(entries.setdefault(each["index"], {}), each)
     return entries
 
 
-def plain(value: Any, *, without: str = "") -> Any:  # noqa: ANN401 - any JSON, in and out
-    """A copy in which text is joined and lists are lists, their entries ``without`` this name."""
+def plain(value: Any, text: Text, *, without: str = "") -> Any:  # noqa: ANN401 - any JSON
+    """A copy in which lists are lists, their entries ``without`` this name, and text is as
+    ``text`` makes it."""
     if isinstance(value, Pieces):
-        return str(value)
+        return text(value)
     if isinstance(value, ByIndex):
-        entries = [plain(value[index]) for index in sorted(value)]
+        entries = [plain(value[index], text) for index in sorted(value)]
         return [{k: v for k, v in each.items() if k != without} for each in entries]
     if isinstance(value, dict):
-        return {name: plain(member, without=without) for name, member in value.items()}
+        return {name: plain(member, text, without=without) for name, member in value.items()}
     if isinstance(value, list):
-        return [plain(each, without=without) for each in value]
+        return [plain(each, text, without=without) for each in value]
     return value
 
 

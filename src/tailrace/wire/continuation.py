@@ -10,40 +10,47 @@ probabilities) nobody can say how it goes on.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from tailrace.wire.assembly import read
 from tailrace.wire.json_edit import get_member, set_member
 
 
-def continued_request(body: bytes, events: Sequence[bytes]) -> bytes | None:
-    """The request for the rest of the answer to ``body`` of which these are the events.
+class Continuing:
+    """The request for the rest of the answer to ``body``, as the answer's events are read."""
 
-    None where there is no text to go on from, where it is more than text, or has come to its end.
-    """
-    text = _text(events)
-    messages = get_member(body, "messages")
-    if not text or messages is None or not messages.rstrip().endswith(b"]"):
-        return None
-    said = json.dumps({"role": "assistant", "content": text}).encode()
-    before = messages.rstrip()[:-1].rstrip()
-    comma = b"" if before.endswith(b"[") else b","
-    return set_member(body, "messages", before + comma + said + b"]")
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._said: list[str] = []
+        self._is_text = True
+        self.first: bytes | None = None
+        """The answer's first event."""
 
-
-def _text(events: Sequence[bytes]) -> str:
-    """All that was said; empty where that is not all there is."""
-    said = []
-    for data in events:
+    def add(self, data: bytes) -> bool:
+        """Take the next event; False: nobody can go on with this answer."""
+        if self.first is None:
+            self.first = data
         choices = read(data).get("choices")
-        if choices == []:
-            continue
-        delta = _only_delta(choices)
-        if delta is None:
-            return ""
-        said.append(delta)
-    return "".join(said)
+        if choices != []:
+            delta = _only_delta(choices)
+            self._is_text = self._is_text and delta is not None
+            self._said.append(delta or "")
+        return self._is_text
+
+    def request(self) -> bytes | None:
+        """The request.
+
+        None where there is no text to go on from, where it is more than text, or has come to its
+        end.
+        """
+        text = "".join(self._said)
+        messages = get_member(self._body, "messages")
+        if not (self._is_text and text and messages and messages.rstrip().endswith(b"]")):
+            return None
+        said = json.dumps({"role": "assistant", "content": text}).encode()
+        before = messages.rstrip()[:-1].rstrip()
+        comma = b"" if before.endswith(b"[") else b","
+        return set_member(self._body, "messages", before + comma + said + b"]")
 
 
 def _only_delta(choices: object) -> str | None:
