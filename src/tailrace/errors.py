@@ -40,6 +40,7 @@
     │   ├── StoreUnavailable           store_unavailable    503
     │   ├── StoreRefused               store_refused        500
     │   └── StoreFull                  store_full           507
+    ├── BodiesFull                     bodies_full          503     server
     ├── ShuttingDown                   shutting_down        503     server
     └── StartupError                                                operator
         ├── ConfigError                config
@@ -361,6 +362,13 @@ class StoreFull(StoreError):
 
     code = "store_full"
     status = 507
+
+
+class BodiesFull(TailraceError):
+    """As many bytes of requests are held as may be; this one's body was not read."""
+
+    code = "bodies_full"
+    status = 503
 
 
 class ShuttingDown(TailraceError):

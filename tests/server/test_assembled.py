@@ -20,6 +20,8 @@ from tailrace.wire.apis import CHAT, RESPONSES, Api
 from tailrace.wire.assemble_chat import ChatAssembly
 from tailrace.wire.assemble_responses import ResponseAssembly
 from tailrace.wire.continuation import Continuing
+from tailrace.wire.json_edit import read_object
+from tailrace.wire.slices import finish
 from tests.loop_meter import LoopMeter, metered
 from tests.server.app_harness import House, asking, at_home
 
@@ -125,7 +127,7 @@ def test_what_an_answer_takes_in_memory_is_at_most_eight_times_its_weight(
 
 # --- going on after an answer broke off -------------------------------------------------------
 
-BODY = b'{"messages":[]}'
+BODY = finish(read_object(b'{"messages":[]}'))
 
 
 def test_the_request_for_an_answers_rest_is_made_without_keeping_others_waiting() -> None:
@@ -138,7 +140,7 @@ def test_the_request_for_an_answers_rest_is_made_without_keeping_others_waiting(
             found = await continuation_of(stream, lambda: Continuing(BODY))
             longest = meter.longest
             assert found is not None
-            assert json.loads(found.body)["messages"][0]["content"] == "x" * 20 * 12_000
+            assert json.loads(found.body.data)["messages"][0]["content"] == "x" * 20 * 12_000
             assert longest < LONGEST_TURN
 
     metered(meter, scenario())

@@ -11,6 +11,7 @@ import pytest
 from tailrace.errors import BadRequest, BodyTooLarge
 from tailrace.server.model_passing import ClientUpload, upstream_path
 from tailrace.server.requests import ClientGone, peek_model
+from tailrace.wire.slices import finish
 
 END = {"type": "http.request", "body": b"", "more_body": False}
 GONE = {"type": "http.disconnect"}
@@ -110,7 +111,7 @@ def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
     ],
 )
 def test_the_model_that_a_body_names(body: bytes, model: str) -> None:
-    assert peek_model(body) == model
+    assert finish(peek_model(body)) == model
 
 
 # --- uploads ----------------------------------------------------------------------------------

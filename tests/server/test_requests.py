@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from tailrace.errors import BadRequest, BodyTooLarge, MalformedOffset, UnsupportedMediaType
 from tailrace.model import Offset
+from tailrace.server.bodies import Bodies
 from tailrace.server.requests import (
     ClientGone,
+    ModelRequest,
     Prompt,
     ReadQuery,
     build_chat_request,
     parse_read_query,
     parse_stream_body,
-    parse_stream_form,
-    parse_stream_json,
     parse_stream_query,
-    peek_model_request,
-    read_body,
+    read_model_request,
 )
+from tailrace.wire.slices import finish
 
 OFFSET = Offset("0" * 26, 7)
 
@@ -51,7 +51,10 @@ def body_of(
         more = bool(waiting) or patience < 1
         return {"type": "http.request", "body": piece, "more_body": more}
 
-    return asyncio.run(read_body(receive, limit, headers, patience=patience))
+    bodies = Bodies(1 << 20)
+    body = asyncio.run(bodies.read(receive, limit, headers, patience=patience))
+    assert bodies.held >= len(body.data)
+    return body.data
 
 
 def test_a_body_is_put_together() -> None:
@@ -79,6 +82,18 @@ def test_a_client_that_leaves_is_nobody_to_answer() -> None:
 def test_a_body_that_stops_arriving_is_not_waited_for() -> None:
     with pytest.raises(BadRequest, match=r"0\.01 seconds"):
         body_of([b"ab"], patience=0.01)
+
+
+def parse_stream_form(body: bytes) -> Prompt:
+    return finish(parse_stream_body(b"application/x-www-form-urlencoded", body))
+
+
+def parse_stream_json(body: bytes) -> Prompt:
+    return finish(parse_stream_body(b"application/json", body))
+
+
+def peek_model_request(body: bytes) -> ModelRequest:
+    return finish(read_model_request(body))
 
 
 # --- /stream by URL and form ------------------------------------------------------------------
@@ -213,8 +228,7 @@ def test_a_json_prompt_of_another_shape_is_refused(body: bytes, words: str) -> N
 
 def test_the_content_type_decides() -> None:
     form = b"Application/X-WWW-Form-Urlencoded; charset=utf-8"
-    assert parse_stream_body(form, b"content=a") == Prompt("a")
-    assert parse_stream_body(b"application/json", b'{"content":"a"}') == Prompt("a")
+    assert finish(parse_stream_body(form, b"content=a")) == Prompt("a")
     for other in (None, b"", b"multipart/form-data; boundary=x", b"text/plain"):
         with pytest.raises(UnsupportedMediaType):
             parse_stream_body(other, b"content=a")
@@ -224,7 +238,9 @@ def test_the_content_type_decides() -> None:
 
 
 def test_the_request_is_the_articles() -> None:
-    body = build_chat_request(parse_stream_query(b"content=Hello%20world"), "gpt-3.5-turbo")
+    prompt = parse_stream_query(b"content=Hello%20world")
+    body, model_at = finish(build_chat_request(prompt, "gpt-3.5-turbo"))
+    assert body[slice(*model_at)] == b'"gpt-3.5-turbo"'
     assert body == (
         b'{"model":"gpt-3.5-turbo","messages":[{"role":"user","content":"Hello world"}],'
         b'"temperature":0.7,"stream":true}'
@@ -232,7 +248,7 @@ def test_the_request_is_the_articles() -> None:
 
 
 def test_model_and_system_are_asked_for_if_given() -> None:
-    request = json.loads(build_chat_request(Prompt("a", 0.0, "m", "s"), "default"))
+    request = json.loads(finish(build_chat_request(Prompt("a", 0.0, "m", "s"), "default")).body)
     assert request == {
         "model": "m",
         "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}],
@@ -244,7 +260,7 @@ def test_model_and_system_are_asked_for_if_given() -> None:
 @given(st.binary(min_size=1, max_size=40))
 def test_whatever_was_asked_can_be_asked_on_as_utf_8(raw: bytes) -> None:
     prompt = parse_stream_query(b"content=x" + quote(raw).encode())
-    request = json.loads(build_chat_request(prompt, "m").decode("utf-8"))
+    request = json.loads(finish(build_chat_request(prompt, "m")).body.decode("utf-8"))
     assert request["messages"][0]["content"] == prompt.content
 
 

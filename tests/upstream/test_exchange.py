@@ -171,7 +171,7 @@ def test_bytes_that_come_in_spite_of_a_pause_are_held_in_order() -> None:
         released: list[Connection] = []
         ends_at = connection.loop.time() + 60
         exchange = Exchange(connection, "peer", Clocks(), ends_at, released.append)
-        asking = asyncio.ensure_future(exchange.ask(b""))
+        asking = asyncio.ensure_future(exchange.ask([b""]))
         await asyncio.sleep(0)
         connection.data_received(HEAD + b"1\r\na\r\n")
         await asking

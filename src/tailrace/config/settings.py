@@ -348,6 +348,19 @@ class Settings:
         "Limits",
         "Largest request body; a chat with a few images inside stays below.",
     )
+    max_bodies: int = row(
+        256 * _MIB,
+        kinds.size(_MIB, 1024 * _GIB),
+        "Limits",
+        "Bytes of all request bodies held at a time, those that wait for an upstream among them; "
+        "beyond it requests get 503 before their bodies are read.",
+    )
+    max_messages: int = row(
+        10_000,
+        kinds.integer(1, 1_000_000),
+        "Limits",
+        "Messages in one append to a JSON stream; each is an event, and costs some 500 bytes.",
+    )
     max_upload: int = row(
         0,
         kinds.size(0, 1024 * _TIB),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -50,6 +51,10 @@ class UpstreamRequest:
     """An upload is sent once: what has begun to leave is not asked again elsewhere."""
     model: str = ""
     """By which one of several upstreams is chosen; empty: whichever answers for all."""
+    model_at: Sequence[tuple[int, int]] = ()
+    """From where to where ``model`` stands in the body, as JSON; empty: that is not known."""
+    reserved: object = None
+    """What is to be held as long as the body is: the room that is counted for it."""
 
 
 class Receiver(Protocol):
@@ -165,8 +170,8 @@ class Attempts(Protocol):
         """
         ...
 
-    def rewrite(self, body: bytes) -> None:
-        """Ask for this from the next try on."""
+    def rewrite(self, body: bytes, model_at: Sequence[tuple[int, int]] = ()) -> None:
+        """Ask for this from the next try on; ``model_at`` is as in ``UpstreamRequest``."""
         ...
 
 

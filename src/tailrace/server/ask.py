@@ -8,6 +8,8 @@ answer, and never asks, and pays for, a second one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tailrace.contracts import Attempts, Call, Headers, UpstreamRequest
 from tailrace.errors import NotFound
 from tailrace.log.stream import Stream
@@ -21,7 +23,6 @@ from tailrace.server.requests import (
     build_chat_request,
     parse_stream_body,
     parse_stream_query,
-    read_body,
 )
 from tailrace.server.services import CHAT, Services
 from tailrace.server.viewing import STREAMING, view_stream
@@ -47,29 +48,40 @@ async def ask_by_query(exchange: Exchange, services: Services) -> None:
     if seen and exchange.accepts_events():
         await _resume(exchange, services, seen.decode("latin-1"))
         return
-    await _ask(exchange, services, parse_stream_query(exchange.query))
+    await _ask(exchange, services, _Asking(services, parse_stream_query(exchange.query)))
 
 
 async def ask_by_body(exchange: Exchange, services: Services) -> None:
     """POST /stream: the same parameters as a form or as JSON."""
-    body = await read_body(exchange.receive, services.max_body, exchange.headers)
-    await _ask(exchange, services, parse_stream_body(exchange.header(b"content-type"), body))
+    body = await services.bodies.read(exchange.receive, services.max_body, exchange.headers)
+    parsing = parse_stream_body(exchange.header(b"content-type"), body.data)
+    asking = _Asking(services, await services.turns.run(parsing), body.reserved)
+    answering = _ask(exchange, services, asking)
+    # What was asked is held by the relay, as long as it may have to be asked again.
+    del body, parsing, asking
+    await answering
 
 
-async def _ask(exchange: Exchange, services: Services, prompt: Prompt) -> None:
+async def _ask(exchange: Exchange, services: Services, asking: _Asking) -> None:
     services.catalogue.refuse_if_unwell()
-    if exchange.accepts_events():
-        await _as_events(exchange, services, prompt)
-    else:
-        await _as_text(exchange, services, prompt)
+    answer = _as_events if exchange.accepts_events() else _as_text
+    answering = answer(exchange, services, asking)
+    del asking
+    await answering
 
 
 class _Asking:
     """``Attempts`` that begin with finding out which model to name, where nobody named one."""
 
-    def __init__(self, services: Services, prompt: Prompt) -> None:
+    def __init__(self, services: Services, prompt: Prompt, reserved: object = None) -> None:
+        """``reserved`` is held as long as what is asked."""
+        self.model = prompt.model
+        """Empty where the client named none."""
+        self.length = len(prompt.content) + len(prompt.system)
+        """Characters that are sent."""
         self._services = services
-        self._prompt = prompt
+        self._prompt: Prompt | None = prompt
+        self._reserved = reserved
         self._attempts: Attempts | None = None
 
     @property
@@ -82,41 +94,52 @@ class _Asking:
 
     async def next(self, failure: str = "") -> Call:
         """As in the contract."""
-        if self._attempts is None:
-            model = self._prompt.model or await self._services.default_model()
-            request = UpstreamRequest(
-                "POST",
-                apis.CHAT.path,
-                [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")],
-                build_chat_request(self._prompt, model, usage=self._services.ask_usage),
-                model,
-            )
-            self._attempts = self._services.upstreams.attempts(request)
+        prompt, self._prompt = self._prompt, None
+        if prompt is not None:
+            self._attempts = self._services.upstreams.attempts(await self._request(prompt))
+        del prompt
+        assert self._attempts is not None  # noqa: S101 - made from the prompt, which there was
         return await self._attempts.next(failure)
 
-    def rewrite(self, body: bytes) -> None:
+    async def _request(self, prompt: Prompt) -> UpstreamRequest:
+        services = self._services
+        model = prompt.model or await services.default_model()
+        building = build_chat_request(prompt, model, usage=services.ask_usage)
+        body, model_at = await services.turns.run(building)
+        reserved, self._reserved = self._reserved, None
+        return UpstreamRequest(
+            "POST",
+            apis.CHAT.path,
+            [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")],
+            body,
+            model,
+            model_at=(model_at,),
+            reserved=reserved,
+        )
+
+    def rewrite(self, body: bytes, model_at: Sequence[tuple[int, int]] = ()) -> None:
         """As in the contract."""
         if self._attempts is not None:
-            self._attempts.rewrite(body)
+            self._attempts.rewrite(body, model_at)
 
 
-def _make(exchange: Exchange, services: Services, prompt: Prompt) -> Relay:
-    policy = policy_for(exchange, services, prompt.model, brief=False)
-    length = len(prompt.content) + len(prompt.system)
+def _make(exchange: Exchange, services: Services, asking: _Asking) -> Relay:
+    policy = policy_for(exchange, services, asking.model, brief=False)
     order = Order(
         apis.CHAT,
         policy,
-        prompt.model,
+        asking.model,
         exchange.owner,
         hide_usage=services.ask_usage,
-        input_tokens=estimated_request(length),
+        input_tokens=estimated_request(asking.length),
     )
     return make_answer(services, order)
 
 
-async def _as_text(exchange: Exchange, services: Services, prompt: Prompt) -> None:
-    relay = _make(exchange, services, prompt)
-    relay.ask(_Asking(services, prompt))
+async def _as_text(exchange: Exchange, services: Services, asking: _Asking) -> None:
+    relay = _make(exchange, services, asking)
+    relay.ask(asking)
+    del asking
     stream = relay.stream
     with Waiting(relay) as waiting:
         # Without end: in this view there is nothing that could be sent meanwhile.
@@ -131,8 +154,8 @@ async def _as_text(exchange: Exchange, services: Services, prompt: Prompt) -> No
         await view_stream(exchange, services.catalogue, stream, view, 0, attached=waiting.over)
 
 
-async def _as_events(exchange: Exchange, services: Services, prompt: Prompt) -> None:
-    relay = _make(exchange, services, prompt)
+async def _as_events(exchange: Exchange, services: Services, asking: _Asking) -> None:
+    relay = _make(exchange, services, asking)
     stream = relay.stream
     with Waiting(relay) as waiting:
         # The greeting is a promise that this answer can be resumed: it has to survive a crash.
@@ -140,7 +163,8 @@ async def _as_events(exchange: Exchange, services: Services, prompt: Prompt) -> 
         await _start_events(exchange, stream)
         await exchange.write(greeting(stream.generation, stream_url(stream.name)))
         relay.announce()
-        relay.ask(_Asking(services, prompt))
+        relay.ask(asking)
+        del asking
         view = make_view("sse", stream.content_type)
         await view_stream(exchange, services.catalogue, stream, view, 0, attached=waiting.over)
 

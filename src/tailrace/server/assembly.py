@@ -22,10 +22,12 @@ from tailrace.server.allowance import Allowance
 from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
 from tailrace.server.assembled import AssemblyRoom
+from tailrace.server.bodies import Bodies
 from tailrace.server.idempotency import Keys
 from tailrace.server.overview import Overview
 from tailrace.server.services import CHAT, Services, StreamRules
 from tailrace.server.trust import Policy
+from tailrace.server.turns import Turns
 from tailrace.sources.order import RelayLimits
 from tailrace.stores import StoreOptions, capacity
 
@@ -131,6 +133,9 @@ def make_services(
         continues=settings.continue_answers,
         ask_usage=settings.ask_usage,
         max_body=settings.max_body,
+        bodies=Bodies(settings.max_bodies),
+        turns=Turns(),
+        max_messages=settings.max_messages,
         max_upload=settings.max_upload,
         rules=StreamRules(
             viewer_timeout=settings.viewer_timeout,

@@ -29,19 +29,23 @@ from tailrace.log.merging import Lane, Merge
 from tailrace.log.stream import Stream
 from tailrace.model import Offset
 from tailrace.server.exchange import Exchange
-from tailrace.server.requests import json_object, read_body
 from tailrace.server.services import Services
 from tailrace.server.stream_read import gap
 from tailrace.server.viewing import visit, write_body
 from tailrace.views.merged import MergedSseView
 from tailrace.wire.durable import is_base64, parse_offset
+from tailrace.wire.json_edit import read_object
+from tailrace.wire.json_grammar import ARRAY
+from tailrace.wire.json_scan import TooMany, scan
 from tailrace.wire.names import check_name
+from tailrace.wire.slices import Work
 from tailrace.wire.sse import encode_event
 
 # More than a page can show at a time; each costs a cursor.
 MAX_STREAMS: Final = 64
 # As many of the longest names, each of their characters escaped, and their offsets.
 _MAX_BODY: Final = 256 * 1024
+_MAX_ENTRY: Final = 4 * 1024
 _FIELDS: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"private, no-store, no-transform"),
@@ -66,21 +70,27 @@ class Place(NamedTuple):
     """Whether that is its start."""
 
 
-def parse_follow(body: bytes) -> Wish:
+def parse_follow(body: bytes) -> Work[Wish]:
     """Raises BadRequest where it is not of the form that docs/page.md gives."""
-    fields = json_object(body)
-    overview, given = fields.get("overview", False), fields.get("streams", [])
-    if not isinstance(overview, bool):
+    fields = yield from read_object(body)
+    overview, given = fields.get("overview") or b"false", fields.get("streams") or b"[]"
+    if overview not in (b"true", b"false"):
         raise BadRequest("'overview' is true or false.")
-    if not isinstance(given, list) or len(given) > MAX_STREAMS:
-        raise BadRequest(f"'streams' is an array of at most {MAX_STREAMS} objects.")
-    streams = [_wished(each) for each in given]
+    refusal = BadRequest(f"'streams' is an array of at most {MAX_STREAMS} objects.")
+    if not given.startswith(b"["):
+        raise refusal
+    try:
+        found = yield from scan(given, ARRAY, MAX_STREAMS)
+    except TooMany:
+        raise refusal from None
+    streams = [_wished(given[each.start : each.end]) for each in found.entries]
     if len(dict(streams)) < len(streams):
         raise BadRequest("'streams' names one twice.")
-    return Wish(streams, overview)
+    return Wish(streams, overview == b"true")
 
 
-def _wished(given: object) -> tuple[str, str]:
+def _wished(entry: bytes) -> tuple[str, str]:
+    given: object = json.loads(entry) if len(entry) <= _MAX_ENTRY else None
     if isinstance(given, dict):
         name, offset = given.get("name"), given.get("offset", EARLIEST)
         if isinstance(name, str) and isinstance(offset, str):
@@ -91,7 +101,9 @@ def _wished(given: object) -> tuple[str, str]:
 async def follow(exchange: Exchange, services: Services) -> None:
     """The handler."""
     limit = min(_MAX_BODY, services.max_body)
-    wish = parse_follow(await read_body(exchange.receive, limit, exchange.headers))
+    body = await services.bodies.read(exchange.receive, limit, exchange.headers)
+    wish = await services.turns.run(parse_follow(body.data))
+    del body
     places: list[Place] = []
     said: list[bytes] = []
     for name, offset in wish.streams:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from tailrace.contracts import UpstreamRequest
 from tailrace.errors import BadRequest, NotFound, UpstreamRefused
@@ -29,6 +29,7 @@ from tailrace.server.assembled import assembled, send_assembled
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_upstream
 from tailrace.server.model_passing import pass_on, upstream_path
+from tailrace.server.requests import first_value
 from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream, visit
 from tailrace.views import make_view
@@ -68,11 +69,10 @@ def retrieve(api: Api) -> Handler:
         if stream is None:
             await pass_on(exchange, services)
             return
-        query = parse_qs(exchange.query.decode("latin-1"))
-        if query.get("stream", [""])[0].lower() != "true":
+        if first_value(exchange.query, "stream").lower() != "true":
             await _respond(exchange, services, api, stream)
             return
-        place = await _place(api, stream, query.get("starting_after", [""])[0])
+        place = await _place(api, stream, first_value(exchange.query, "starting_after"))
         head = [(b"content-type", b"text/event-stream"), *STREAMING, content_location(stream)]
         await exchange.start(200, head)
         view = make_view(api.view, stream.content_type)

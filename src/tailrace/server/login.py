@@ -7,13 +7,14 @@ browser in or out.
 from __future__ import annotations
 
 import hmac
+import json
 from typing import Final
 
 from tailrace.errors import BadRequest, Unauthorized
 from tailrace.server.exchange import Exchange
-from tailrace.server.requests import json_object, read_body
 from tailrace.server.services import Services
 from tailrace.server.session import begin_session, end_session
+from tailrace.wire.json_edit import read_object
 
 # A token, each of its characters escaped, with ample room.
 _MAX_BODY: Final = 16 * 1024
@@ -26,8 +27,9 @@ async def log_in(exchange: Exchange, services: Services) -> None:
     Raises BadRequest, or Unauthorized where it is not the server's token.
     """
     limit = min(_MAX_BODY, services.max_body)
-    fields = json_object(await read_body(exchange.receive, limit, exchange.headers))
-    given = fields.get("token")
+    body = await services.bodies.read(exchange.receive, limit, exchange.headers)
+    fields = await services.turns.run(read_object(body.data))
+    given = json.loads(fields.get("token") or b"null")
     if not isinstance(given, str):
         raise BadRequest("'token' must be a string.")
     token = services.token

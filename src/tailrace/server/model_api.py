@@ -19,9 +19,8 @@ from tailrace.server.idempotency import Found, read_key
 from tailrace.server.passing import hand_through
 from tailrace.server.requests import (
     ModelRequest,
-    peek_model_request,
     prefers_async,
-    read_body,
+    read_model_request,
 )
 from tailrace.server.services import Services
 from tailrace.server.viewing import STREAMING, view_stream
@@ -32,7 +31,7 @@ from tailrace.views import make_view
 from tailrace.wire.apis import CHAT, COMPLETIONS, MESSAGES, Api
 from tailrace.wire.continuation import Continuing
 from tailrace.wire.estimate import estimated_request
-from tailrace.wire.json_edit import set_member
+from tailrace.wire.json_edit import JsonObject
 
 
 async def create_chat_completion(exchange: Exchange, services: Services) -> None:
@@ -52,15 +51,31 @@ async def create_message(exchange: Exchange, services: Services) -> None:
 
 async def create(exchange: Exchange, services: Services, api: Api) -> None:
     """Relayed and kept where it streams, handed through where not."""
-    body = await read_body(exchange.receive, services.max_body, exchange.headers)
-    asked = peek_model_request(body)
+    found = await _begin_or_hand_on(exchange, services, api)
+    # The request's body is not held from here on, but by who may have to send it again.
+    if found is not None:
+        await answer_by_stream(exchange, services, api, found)
+
+
+async def _begin_or_hand_on(exchange: Exchange, services: Services, api: Api) -> Found | None:
+    """An answer's stream; None: it was handed through."""
+    asked = await read_request(exchange, services)
     if asked.stream:
         services.catalogue.refuse_if_unwell()
-        found = await begin(exchange, services, api, body, asked)
-        await answer_by_stream(exchange, services, api, found)
-        return
-    request = request_for(exchange, api, body, asked)
-    await hand_on(exchange, services, request)
+        return await begin(exchange, services, api, asked)
+    request = request_for(exchange, api, asked, asked.body)
+    del asked
+    handing_on = hand_on(exchange, services, request)
+    del request
+    await handing_on
+    return None
+
+
+async def read_request(exchange: Exchange, services: Services) -> ModelRequest:
+    """The request's body. Raises BadRequest, BodyTooLarge, BodiesFull or ClientGone."""
+    body = await services.bodies.read(exchange.receive, services.max_body, exchange.headers)
+    asked = await services.turns.run(read_model_request(body.data))
+    return asked._replace(reserved=body.reserved)
 
 
 async def list_models(exchange: Exchange, services: Services) -> None:
@@ -75,21 +90,33 @@ async def hand_on(exchange: Exchange, services: Services, request: UpstreamReque
     A client that leaves before cancels at once. Otherwise SDKs that give up and retry would have
     each attempt paid for.
     """
-    attempts = services.upstreams.attempts(request)
-    call = await exchange.unless_gone(attempts.next())
+    asking = services.upstreams.attempts(request).next()
+    del request  # held by the attempts, until there is an answer
+    call = await exchange.unless_gone(asking)
+    del asking
     await hand_through(exchange, call, services.upstreams.redact)
 
 
 # --- answers that stream --------------------------------------------------------------------
 
 
-def request_for(exchange: Exchange, api: Api, body: bytes, asked: ModelRequest) -> UpstreamRequest:
-    """The client's request, as the upstream is to have it."""
+def request_for(
+    exchange: Exchange, api: Api, asked: ModelRequest, body: JsonObject
+) -> UpstreamRequest:
+    """The client's request, as the upstream is to have it, with this body."""
     headers = to_upstream(exchange.headers)
     if asked.stream and prefers_async(headers):
         # It is we who respond so: an upstream that did, too, would have no stream for us.
         headers = [field for field in headers if field[0] != b"prefer"]
-    return UpstreamRequest("POST", f"{api.path}{exchange.search}", headers, body, asked.model)
+    return UpstreamRequest(
+        "POST",
+        f"{api.path}{exchange.search}",
+        headers,
+        body.data,
+        asked.model,
+        model_at=body.values("model"),
+        reserved=asked.reserved,
+    )
 
 
 def policy_for(exchange: Exchange, services: Services, model: str, *, brief: bool) -> Policy:
@@ -116,18 +143,18 @@ def order_for(
     exchange: Exchange,
     services: Services,
     api: Api,
-    body: bytes,
+    body: JsonObject,
     asked: ModelRequest,
     *,
     policy: Policy,
-) -> tuple[Order, bytes]:
+) -> tuple[Order, JsonObject]:
     """What is asked for, and the body that asks for it: with usage, if nobody said otherwise.
 
     Raises BadRequest.
     """
     asks_usage = services.ask_usage and api.usage_on_request and not asked.stream_options
     if asks_usage:
-        body = set_member(body, "stream_options", b'{"include_usage":true}')
+        body = body.with_member("stream_options", b'{"include_usage":true}')
     goes_on = continues(exchange, services)
     order = Order(
         api,
@@ -135,7 +162,7 @@ def order_for(
         asked.model,
         exchange.owner,
         hide_usage=asks_usage,
-        input_tokens=estimated_request(len(body)),
+        input_tokens=estimated_request(len(body.data)),
         continued=partial(Continuing, body) if goes_on and api is CHAT else None,
     )
     return order, body
@@ -188,22 +215,21 @@ async def begin(
     exchange: Exchange,
     services: Services,
     api: Api,
-    body: bytes,
     asked: ModelRequest,
     *,
-    sent: bytes | None = None,
+    sent: JsonObject | None = None,
     policy: Policy | None = None,
 ) -> Found:
     """The answer to a request, asked for now if it was not before.
 
-    ``sent``: what the upstream gets instead of ``body``; ``policy``: what leaving means, whatever
+    ``sent``: what the upstream gets instead of the body; ``policy``: what leaving means, whatever
     request and configuration say. Raises BadRequest, NoSuchModel, IdempotencyMismatch, StoreError.
     """
-    key = read_key(exchange, body)
+    key = await services.turns.run(read_key(exchange, asked.body.data))
     can_return = key is not None or prefers_async(exchange.headers)
     policy = policy or policy_for(exchange, services, asked.model, brief=not can_return)
-    order, sent = order_for(exchange, services, api, sent or body, asked, policy=policy)
-    attempts = services.upstreams.attempts(request_for(exchange, api, sent, asked))
+    order, sent = order_for(exchange, services, api, sent or asked.body, asked, policy=policy)
+    attempts = services.upstreams.attempts(request_for(exchange, api, asked, sent))
     if key is not None:
         return await services.keys.find(
             key, lambda: make_answer(services, order), lambda relay: relay.ask(attempts)

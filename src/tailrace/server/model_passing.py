@@ -21,10 +21,11 @@ from tailrace.contracts import UpstreamRequest
 from tailrace.errors import BadRequest, BodyTooLarge
 from tailrace.patience import timeout
 from tailrace.server.access_log import Message
+from tailrace.server.bodies import Body
 from tailrace.server.exchange import Exchange
 from tailrace.server.headers import to_upstream
 from tailrace.server.passing import hand_through
-from tailrace.server.requests import BODY_PATIENCE, ClientGone, Receive, peek_model, read_body
+from tailrace.server.requests import BODY_PATIENCE, ClientGone, Receive, peek_model
 from tailrace.server.services import Services
 from tailrace.wire.media_type import essence_of
 
@@ -43,24 +44,35 @@ async def pass_on(exchange: Exchange, services: Services) -> None:
     """GET, POST, PUT, PATCH or DELETE of a path of which only the upstream knows something."""
     path = upstream_path(exchange.path) + exchange.search
     body = await _read_or_stream(exchange, services)
-    model = peek_model(body) if isinstance(body, bytes) else ""
-    headers = to_upstream(exchange.headers)
-    request = UpstreamRequest(exchange.method, path, headers, body, model)
-    call = await exchange.unless_gone(services.upstreams.attempts(request).next())
-    if call.status >= 400 and isinstance(body, ClientUpload):
-        body.stop()
+    upload = body if isinstance(body, ClientUpload) else None
+    asking = services.upstreams.attempts(await _request(exchange, services, path, body)).next()
+    del body  # held by the attempts, until there is an answer
+    call = await exchange.unless_gone(asking)
+    del asking
+    if call.status >= 400 and upload is not None:
+        upload.stop()
     await hand_through(exchange, call, services.upstreams.redact)
 
 
-async def _read_or_stream(exchange: Exchange, services: Services) -> bytes | ClientUpload:
+async def _request(
+    exchange: Exchange, services: Services, path: str, body: Body | ClientUpload
+) -> UpstreamRequest:
+    headers = to_upstream(exchange.headers)
+    if isinstance(body, ClientUpload):
+        return UpstreamRequest(exchange.method, path, headers, body)
+    model = await services.turns.run(peek_model(body.data))
+    return UpstreamRequest(exchange.method, path, headers, body.data, model, reserved=body.reserved)
+
+
+async def _read_or_stream(exchange: Exchange, services: Services) -> Body | ClientUpload:
     """The body, or what reads it. ``exchange.receive`` waits for the end of an upload."""
     length = _announced_length(exchange)
     if length == 0:
-        return b""
+        return Body(b"", services.bodies.reserve(0))
     small = min(_SMALL, services.max_body)
     is_json = essence_of(exchange.header(b"content-type")) == "application/json"
     if length is not None and length <= small and is_json:
-        return await read_body(exchange.receive, small, exchange.headers)
+        return await services.bodies.read(exchange.receive, small, exchange.headers)
     limit = services.max_upload
     if limit and length is not None and length > limit:
         raise _too_large(limit)

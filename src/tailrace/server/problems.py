@@ -30,6 +30,7 @@ _RETRY_AFTER: Final = {
     "store_overloaded": 1,  # one group commit takes milliseconds; a second is ample
     "store_unavailable": 5,  # the store tries to reopen its medium every few seconds
     "store_full": 60,  # space is made by retention or by a person
+    "bodies_full": 1,  # most bodies are held for as long as it takes to send them on
     "shutting_down": 2,  # a restart takes about as long
     "too_many": 1,  # whoever holds one gives it back sooner or later
     "upstreams_busy": 1,  # as above

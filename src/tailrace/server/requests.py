@@ -16,16 +16,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Final, NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes
 
 from tailrace.contracts import Headers
-from tailrace.errors import BadRequest, BodyTooLarge, MalformedOffset, UnsupportedMediaType
+from tailrace.errors import BadRequest, MalformedOffset, UnsupportedMediaType
 from tailrace.model import Offset
-from tailrace.patience import timeout
 from tailrace.wire.durable import parse_offset
+from tailrace.wire.json_edit import JsonObject, read_object
+from tailrace.wire.json_text import quote, unescape, unquote
 from tailrace.wire.media_type import essence_of
+from tailrace.wire.slices import Work, finish
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -36,9 +37,16 @@ BODY_PATIENCE: Final = 30.0
 """Seconds without a byte of the body until we stop waiting: several times what a mobile
 connection is silent for, and as long as a whole head may take."""
 
-_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+MAX_FIELDS: Final = 1000
+"""Parameters in a URL or a form, as in Django; of ours there are four."""
+
+_PARAMETERS: Final = frozenset({"content", "temperature", "model", "system"})
+# Bytes of a parameter's name that are looked at; ours, each byte escaped, are shorter.
+_LONGEST_KEY: Final = 300
+# Bytes of a model's name in JSON; and characters of a number that anybody writes.
+_LONGEST_MODEL: Final = 4096
+_LONGEST_NUMBER: Final = 1000
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MISSING: Final = "Missing 'content' parameter: say what to ask, as in /stream?content=Hello."
 
 
@@ -66,129 +74,125 @@ class ReadQuery(NamedTuple):
     cursor: str | None = None
 
 
-# --- bodies -----------------------------------------------------------------------------------
-
-
-async def read_body(
-    receive: Receive, limit: int, headers: Headers = (), *, patience: float = BODY_PATIENCE
-) -> bytes:
-    """The whole body, of at most ``limit`` bytes.
-
-    ``headers`` are the request's: where they announce too much, nothing is read, and a client
-    that waits for ``100 Continue`` sends nothing. Raises BodyTooLarge, ClientGone, or
-    BadRequest where nothing came for ``patience`` seconds.
-    """
-    for name, value in headers:
-        # Longer than 19 digits is past any limit, and past what int() should be given.
-        if name == b"content-length" and (len(value) > 19 or int(value) > limit):
-            raise BodyTooLarge(_too_large(limit))
-    body = bytearray()
-    more = True
-    while more:
-        try:
-            async with timeout(patience):
-                message = await receive()
-        except TimeoutError:
-            raise BadRequest(f"No byte of the body came for {patience:g} seconds.") from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > limit:
-            raise BodyTooLarge(_too_large(limit))
-    return bytes(body)
-
-
-def _too_large(limit: int) -> str:
-    return f"The request body is over the limit of {limit} bytes."
-
-
 # --- the prompts of /stream -------------------------------------------------------------------
 
 
 def parse_stream_query(query_string: bytes) -> Prompt:
     """The parameters in a URL. Raises BadRequest."""
-    return _prompt_from_texts(_first_values(query_string))
+    return finish(_parse_pairs(query_string))
 
 
-def parse_stream_form(body: bytes) -> Prompt:
-    """The same in an ``application/x-www-form-urlencoded`` body. Raises BadRequest."""
-    return _prompt_from_texts(_first_values(body))
+def parse_stream_body(content_type: bytes | None, body: bytes) -> Work[Prompt]:
+    """The same in a form or in a JSON object, by the request's Content-Type.
 
-
-def parse_stream_json(body: bytes) -> Prompt:
-    """The same in a JSON object. Fields that are not ours are ignored. Raises BadRequest."""
-    fields = json_object(body, _once_each)
-    temperature = fields.get("temperature")
-    if temperature is None:
-        temperature = DEFAULT_TEMPERATURE
-    if not isinstance(temperature, float) or not math.isfinite(temperature):
-        raise BadRequest("'temperature' must be a finite number.")
-    texts = {name: _text_field(fields, name) for name in ("content", "model", "system")}
-    if not texts["content"]:
-        raise BadRequest(_MISSING)
-    return Prompt(texts["content"], temperature, texts["model"], texts["system"])
-
-
-def parse_stream_body(content_type: bytes | None, body: bytes) -> Prompt:
-    """By the request's Content-Type. Raises BadRequest or UnsupportedMediaType."""
+    Fields that are not ours are ignored. Raises BadRequest or UnsupportedMediaType.
+    """
     media_type = essence_of(content_type)
     if media_type == "application/x-www-form-urlencoded":
-        return parse_stream_form(body)
+        return _parse_pairs(body)
     if media_type == "application/json":
-        return parse_stream_json(body)
+        return _parse_json(body)
     raise UnsupportedMediaType(
         "Send the parameters as application/x-www-form-urlencoded or application/json."
     )
 
 
-def build_chat_request(prompt: Prompt, default_model: str, *, usage: bool = False) -> bytes:
+class ChatRequest(NamedTuple):
+    """A request to a model API, as bytes."""
+
+    body: bytes
+    model_at: tuple[int, int]
+    """From where to where its model's name stands."""
+
+
+def build_chat_request(
+    prompt: Prompt, default_model: str, *, usage: bool = False
+) -> Work[ChatRequest]:
     """The article's request body: its keys, in its order, and a system message if given.
 
     ``usage``: to be told at the end how many tokens it was.
     """
-    messages = [{"role": "user", "content": prompt.content}]
+    start = b'{"model":'
+    model = b"".join((yield from quote(prompt.model or default_model)))
+    pieces = [start, model, b',"messages":[']
     if prompt.system:
-        messages.insert(0, {"role": "system", "content": prompt.system})
-    request: dict[str, Any] = {
-        "model": prompt.model or default_model,
-        "messages": messages,
-        "temperature": prompt.temperature,
-        "stream": True,
-    }
-    if usage:
-        request["stream_options"] = {"include_usage": True}
-    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
+        quoted = yield from quote(prompt.system)
+        pieces += [b'{"role":"system","content":', *quoted, b"},"]
+    quoted = yield from quote(prompt.content)
+    pieces += [b'{"role":"user","content":', *quoted, b"}]"]
+    pieces.append(b',"temperature":%b,"stream":true' % json.dumps(prompt.temperature).encode())
+    pieces.append(b',"stream_options":{"include_usage":true}}' if usage else b"}")
+    return ChatRequest(b"".join(pieces), (len(start), len(start) + len(model)))
 
 
-def _prompt_from_texts(values: Mapping[str, str]) -> Prompt:
+def _parse_pairs(query: bytes) -> Work[Prompt]:
+    values: dict[str, str] = {}
+    for key, start, end in _pairs(query):
+        if key in _PARAMETERS and key not in values:
+            text = yield from unquote(query, start, end)
+            if text is not None:
+                values[key] = text.decode()
     content = values.get("content", "")
     if not content:
         raise BadRequest(_MISSING)
     temperature = DEFAULT_TEMPERATURE
-    if text := values.get("temperature", ""):
-        temperature = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if said := values.get("temperature", ""):
+        short = len(said) <= _LONGEST_NUMBER
+        temperature = float(said) if short and _NUMBER.fullmatch(said) else math.nan
         if not math.isfinite(temperature):
             raise BadRequest("'temperature' must be a finite number.")
     return Prompt(content, temperature, values.get("model", ""), values.get("system", ""))
 
 
-def _text_field(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if value is None:
+def _parse_json(body: bytes) -> Work[Prompt]:
+    fields = yield from read_object(body)
+    _refuse_repeated(fields)
+    temperature = _json_number(fields.get("temperature"))
+    content = yield from _text_field(fields, "content")
+    model = yield from _text_field(fields, "model")
+    system = yield from _text_field(fields, "system")
+    if not content:
+        raise BadRequest(_MISSING)
+    return Prompt(content, temperature, model, system)
+
+
+def _refuse_repeated(fields: JsonObject) -> None:
+    seen: set[str] = set()
+    for member in fields.members:
+        if member.name in seen:
+            raise BadRequest(f"The body gives {json.dumps(member.name)} twice.")
+        seen.add(member.name)
+
+
+def _json_number(value: bytes | None) -> float:
+    if value in (None, b"null"):
+        return DEFAULT_TEMPERATURE
+    is_number = value is not None and value[:1] in b"-0123456789"
+    number = float(value) if is_number and value is not None else math.nan
+    if not math.isfinite(number):
+        raise BadRequest("'temperature' must be a finite number.")
+    return number
+
+
+def _text_field(fields: JsonObject, name: str) -> Work[str]:
+    spans = fields.values(name)
+    if not spans or fields.data[slice(*spans[-1])] == b"null":
         return ""
-    if not isinstance(value, str):
+    start, end = spans[-1]
+    if fields.data[start : start + 1] != b'"':
         raise BadRequest(f"'{name}' must be a string.")
-    # Go reads a lone surrogate so; and UTF-8, in which we ask on, has no room for one.
-    return _LONE_SURROGATE.sub("\ufffd", value)
+    # Go reads a lone surrogate as U+FFFD; and UTF-8, in which we ask on, has no room for one.
+    text = yield from unescape(fields.data, start, end)
+    return text.decode()
 
 
 # --- the model APIs ---------------------------------------------------------------------------
 
 
 class ModelRequest(NamedTuple):
-    """What we need to know of a request to a model API; its bytes go on untouched."""
+    """A request to a model API, and what we need to know of it; its bytes go on untouched."""
 
+    body: JsonObject
     stream: bool
     model: str
     """Empty where it names none."""
@@ -196,18 +200,29 @@ class ModelRequest(NamedTuple):
     """Responses: the client does not wait for the answer."""
     stream_options: bool
     """The client has something to say of how it is to be streamed."""
+    reserved: object = None
+    """What is to be held as long as the body is."""
 
 
-def peek_model_request(body: bytes) -> ModelRequest:
+def read_model_request(body: bytes) -> Work[ModelRequest]:
     """Raises BadRequest, with the position, where the body is not a JSON object."""
-    fields = json_object(body)
-    model = fields.get("model")
+    fields = yield from read_object(body)
     return ModelRequest(
-        fields.get("stream") is True,
-        model if isinstance(model, str) else "",
-        fields.get("background") is True,
-        fields.get("stream_options") is not None,
+        fields,
+        fields.get("stream") == b"true",
+        _short_text(fields, "model"),
+        fields.get("background") == b"true",
+        fields.get("stream_options") not in (None, b"null"),
     )
+
+
+def _short_text(fields: JsonObject, name: str) -> str:
+    """A member that is a string; empty where it is none, or longer than any name."""
+    spans = fields.values(name)
+    if not spans or spans[-1][1] - spans[-1][0] > _LONGEST_MODEL:
+        return ""
+    value = json.loads(fields.data[slice(*spans[-1])])
+    return value if isinstance(value, str) else ""
 
 
 def prefers_async(headers: Headers) -> bool:
@@ -217,11 +232,11 @@ def prefers_async(headers: Headers) -> bool:
     return any(each.partition(b";")[0].strip().lower() == b"respond-async" for each in said)
 
 
-def peek_model(body: bytes) -> str:
+def peek_model(body: bytes) -> Work[str]:
     """The ``model`` that a JSON body names; empty where it names none or is no JSON object,
     which is then the upstream's to say."""
     try:
-        return peek_model_request(body).model
+        return (yield from read_model_request(body)).model
     except BadRequest:
         return ""
 
@@ -232,8 +247,8 @@ def peek_model(body: bytes) -> str:
 def parse_read_query(query_string: bytes) -> ReadQuery:
     """The parameters of a stream's URL; others are ignored. Raises MalformedOffset."""
     given: dict[str, list[str | None]] = {}
-    for key, value in _pairs(query_string):
-        given.setdefault(key, []).append(value)
+    for key, start, end in _pairs(query_string):
+        given.setdefault(key, []).append(_unquote(query_string[start:end]))
     offsets = given.get("offset", [])
     if len(offsets) > 1:
         raise MalformedOffset("Give 'offset' once.")
@@ -244,70 +259,31 @@ def parse_read_query(query_string: bytes) -> ReadQuery:
 # --- query strings ----------------------------------------------------------------------------
 
 
-def _first_values(query: bytes) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for key, value in _pairs(query):
-        if value is not None:
-            values.setdefault(key, value)
-    return values
+def first_value(query: bytes, name: str) -> str:
+    """A parameter of a URL, its first value; empty where there is none. Raises BadRequest."""
+    values = (_unquote(query[start:end]) for key, start, end in _pairs(query) if key == name)
+    return next(values, None) or ""
 
 
-def _pairs(query: bytes) -> Iterator[tuple[str, str | None]]:
-    """Keys and values in their order; None for a value with a bad escape."""
-    for piece in query.split(b"&"):
-        if not piece or b";" in piece:  # Go since 1.17: a semicolon separates nothing
-            continue
-        raw_key, _, raw_value = piece.partition(b"=")
-        key = _unescape(raw_key)
-        if key is not None:
-            yield key, _unescape(raw_value)
+def _pairs(query: bytes) -> Iterator[tuple[str, int, int]]:
+    """Keys, and from where to where their values stand as they were sent. Raises BadRequest."""
+    start = 0
+    for _ in range(MAX_FIELDS):
+        end = query.find(b"&", start)
+        end = len(query) if end < 0 else end
+        equals = query.find(b"=", start, end)
+        key = query[start : end if equals < 0 else min(equals, start + _LONGEST_KEY)]
+        # Go since 1.17: a semicolon separates nothing.
+        name = None if query.find(b";", start, end) >= 0 else _unquote(key[:_LONGEST_KEY])
+        if start < end and name is not None:
+            yield name, end if equals < 0 else equals + 1, end
+        start = end + 1
+        if start > len(query):
+            return
+    raise BadRequest(f"There are more than {MAX_FIELDS} parameters; send fewer.")
 
 
-def _unescape(raw: bytes) -> str | None:
-    if _BAD_ESCAPE.search(raw):
-        return None
-    data = unquote_to_bytes(raw.replace(b"+", b" "))
-    # One U+FFFD for each bad byte, as Go does; Python's "replace" makes fewer of them.
-    return _LONE_SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
-
-
-# --- JSON -------------------------------------------------------------------------------------
-
-_Pairs: TypeAlias = list[tuple[str, Any]]
-
-
-def json_object(body: bytes, hook: Callable[[_Pairs], dict[str, Any]] = dict) -> dict[str, Any]:
-    """Parse strictly. Numbers become floats: an int of 5000 digits is valid, and costly."""
-    try:
-        value = json.loads(
-            body.decode("utf-8"),
-            parse_int=float,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=hook,
-        )
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"The body is not UTF-8 (byte {error.start}).") from None
-    except json.JSONDecodeError as error:
-        position = f"line {error.lineno}, column {error.colno}"
-        raise BadRequest(f"The body is not valid JSON: {error.msg} at {position}.") from None
-    except RecursionError:
-        raise BadRequest("The body's JSON is nested too deeply.") from None
-    if not isinstance(value, dict):
-        raise BadRequest("The body must be a JSON object.")
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise BadRequest(f"The body is not valid JSON: {name} is no JSON number.")
-
-
-def _once_each(pairs: _Pairs) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) == len(pairs):
-        return fields
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise BadRequest(f"The body gives {json.dumps(name)} twice.")
-        seen.add(name)
-    raise AssertionError("unreachable")
+def _unquote(raw: bytes) -> str | None:
+    """None for a bad escape."""
+    text = finish(unquote(raw, 0, len(raw)))
+    return None if text is None else text.decode()

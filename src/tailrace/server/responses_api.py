@@ -19,36 +19,48 @@ from tailrace.server.model_api import (
     begin,
     beginning,
     hand_on,
+    read_request,
     request_for,
 )
 from tailrace.server.passing import hand_through
-from tailrace.server.requests import ModelRequest, peek_model_request, read_body
+from tailrace.server.requests import ModelRequest
 from tailrace.server.services import Services
 from tailrace.wire.apis import RESPONSES
-from tailrace.wire.json_edit import set_member, without_member
 
 
 async def create_response(exchange: Exchange, services: Services) -> None:
     """POST /v1/responses."""
-    body = await read_body(exchange.receive, services.max_body, exchange.headers)
-    asked = peek_model_request(body)
-    if not (asked.stream or asked.background):
-        await hand_on(exchange, services, request_for(exchange, RESPONSES, body, asked))
+    begun = await _begin_or_hand_on(exchange, services)
+    # The request's body is not held from here on, but by who may have to send it again.
+    if begun is None:
         return
-    services.catalogue.refuse_if_unwell()
-    found = await _begin(exchange, services, body, asked)
-    if asked.stream:
+    found, stream = begun
+    if stream:
         await answer_by_stream(exchange, services, RESPONSES, found)
     else:
         await _answer_by_id(exchange, services, found)
 
 
-async def _begin(exchange: Exchange, services: Services, body: bytes, asked: ModelRequest) -> Found:
+async def _begin_or_hand_on(exchange: Exchange, services: Services) -> tuple[Found, bool] | None:
+    """An answer, and whether it is to be streamed; None: it was handed through."""
+    asked = await read_request(exchange, services)
+    if asked.stream or asked.background:
+        services.catalogue.refuse_if_unwell()
+        return await _begin(exchange, services, asked), asked.stream
+    request = request_for(exchange, RESPONSES, asked, asked.body)
+    del asked
+    handing_on = hand_on(exchange, services, request)
+    del request
+    await handing_on
+    return None
+
+
+async def _begin(exchange: Exchange, services: Services, asked: ModelRequest) -> Found:
     if not asked.background:
-        return await begin(exchange, services, RESPONSES, body, asked)
-    sent = without_member(set_member(body, "stream", b"true"), "background")
+        return await begin(exchange, services, RESPONSES, asked)
+    sent = asked.body.with_member("stream", b"true").without_member("background")
     policy = Policy(Disconnect.DETACH)
-    found = await begin(exchange, services, RESPONSES, body, asked, sent=sent, policy=policy)
+    found = await begin(exchange, services, RESPONSES, asked, sent=sent, policy=policy)
     if not found.replayed:
         note = {**note_of(found.stream), "background": True}
         found.stream.note(json.dumps(note).encode())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from tailrace.contracts import Store, Upstreams
 from tailrace.log.catalogue import Catalogue
 from tailrace.server.allowance import Allowance
+from tailrace.server.bodies import Bodies
+from tailrace.server.turns import Turns
 from tailrace.sources.order import RelayLimits
 
 if TYPE_CHECKING:  # they work with the services
@@ -58,10 +60,16 @@ class Services:
     """Whether upstreams are asked for usage where clients say nothing of it."""
     max_body: int
     """Bytes of a request's body."""
+    bodies: Bodies
+    """Those that are held."""
+    turns: Turns
+    """For work that takes long."""
     max_upload: int
     """Bytes of a body that is passed on as it is read; 0: as many as the upstream takes."""
     rules: StreamRules
     """What the stream protocol is bounded by."""
+    max_messages: int
+    """In one append."""
     long_polls: Allowance
     """Those that may wait at a time."""
     token: str = field(repr=False)

@@ -20,7 +20,6 @@ from tailrace.server import stream_fields as say
 from tailrace.server.addresses import name_in_field, name_of, refuse_ours
 from tailrace.server.exchange import Exchange
 from tailrace.server.problems import problem
-from tailrace.server.requests import read_body
 from tailrace.server.services import Services
 from tailrace.wire import durable
 from tailrace.wire.characters import pieces
@@ -42,13 +41,13 @@ async def put(exchange: Exchange, services: Services) -> None:
     ttl, expires_at = _expiry(exchange)
     close = durable.is_closed_flag(exchange.header(b"stream-closed"))
     wish = _fork(exchange, Forking("", None, 0, content_type, ttl, expires_at, close))
-    body = await read_body(exchange.receive, services.max_body, exchange.headers)
+    body = await services.bodies.read(exchange.receive, services.max_body, exchange.headers)
     if wish is None:
         making = Making(content_type or _DEFAULT_TYPE, ttl, expires_at, close)
-        records = _records(body, making.content_type)
+        records = await _records(services, body.data, making.content_type)
         stream, created = await services.catalogue.put(name, making, records)
     else:
-        records = await _fork_records(services, wish, body) if body else ()
+        records = await _fork_records(services, wish, body.data) if body.data else ()
         stream, created = await services.catalogue.fork(name, wish, records)
     fields = [*say.content_fields(stream), *say.tail_fields(stream), *say.expiry_fields(stream)]
     if created:
@@ -95,14 +94,15 @@ async def _fork_records(services: Services, wish: Forking, body: bytes) -> Recor
         return ()
     if wish.content_type and is_json(wish.content_type) is not is_json(source.content_type):
         return ()
-    return _records(body, source.content_type)
+    return await _records(services, body, source.content_type)
 
 
-def _records(body: bytes, content_type: str) -> Records:
+async def _records(services: Services, body: bytes, content_type: str) -> Records:
     if not body:
         return ()
     if is_json(content_type):
-        return [(DATA, message) for message in flatten(body)]
+        messages = await services.turns.run(flatten(body, services.max_messages))
+        return [(DATA, message) for message in messages]
     text = durable.is_text(content_type)
     return [(DATA, piece) for piece in pieces(body, _PIECE, text=text)]
 
@@ -123,12 +123,13 @@ async def post(exchange: Exchange, services: Services) -> None:
     claim = None if given is None else Claim(*given)
     seq = exchange.header(b"stream-seq")
     writer_seq = "" if seq is None else durable.parse_writer_seq(seq)
-    body = await read_body(exchange.receive, services.max_body, exchange.headers)
+    body = await services.bodies.read(exchange.receive, services.max_body, exchange.headers)
+    is_empty = not body.data
     if stream.state is State.FED:
-        await _stop(exchange, services, stream, close=close and not body)
+        await _stop(exchange, services, stream, close=close and is_empty)
         return
     try:
-        records = _checked(exchange, stream, body, close=close)
+        records = await _checked(exchange, services, stream, body.data, close=close)
         done = await stream.append(records, close=close, claim=claim, writer_seq=writer_seq)
     except StreamIsClosed as error:
         await _refuse_closed(exchange, stream, error)
@@ -137,11 +138,13 @@ async def post(exchange: Exchange, services: Services) -> None:
     if done.producer is not None:
         fields.append((b"producer-epoch", b"%d" % done.producer.epoch))
         fields.append((b"producer-seq", b"%d" % done.producer.seq))
-    is_new_batch = done.producer is not None and not done.duplicate and bool(body)
+    is_new_batch = done.producer is not None and not done.duplicate and not is_empty
     await exchange.respond(200 if is_new_batch else 204, fields)
 
 
-def _checked(exchange: Exchange, stream: Stream, body: bytes, *, close: bool) -> Records:
+async def _checked(
+    exchange: Exchange, services: Services, stream: Stream, body: bytes, *, close: bool
+) -> Records:
     """What is to be appended.
 
     Where the stream is closed, that comes before all else that is wrong (5.2, error precedence),
@@ -157,7 +160,7 @@ def _checked(exchange: Exchange, stream: Stream, body: bytes, *, close: bool) ->
     if not given:
         raise BadRequest("An append needs a Content-Type: that of the stream.")
     refuse_other_type(durable.parse_content_type(given), stream.content_type)
-    records = _records(body, stream.content_type)
+    records = await _records(services, body, stream.content_type)
     if not records:
         raise BadRequest("An empty array appends nothing; send at least one message.")
     return records

@@ -30,6 +30,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, Final, TypeAlias
 
 from tailrace.contracts import Attempts, BodyEnd, Call, Headers
@@ -79,7 +80,9 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self.stream: Final = stream
-        self.order: Final = order
+        self._continued = order.continued
+        # What may be asked again is held as long as that may be, and no longer.
+        self.order: Final = replace(order, continued=None)
         self.facts: Final = Facts(order.api.name, order.model, now)
         self.headers: Headers = ()
         """Of the upstream's response, once it has begun."""
@@ -261,7 +264,7 @@ class Relay:
         intake = self._intake
         if self.facts.first_at is None and intake.begun:
             self.facts.first_at = self._loop.time()
-            if self.order.continued is None:
+            if self._continued is None:
                 self._attempts = None  # and with it the request's body: it is not asked again
             if intake.identity:
                 self.facts.identity = intake.identity
@@ -294,7 +297,7 @@ class Relay:
 
     def _broke_off(self, batch: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
         """It ends in the middle; or another upstream is asked for the rest."""
-        continued, attempts = self.order.continued, self._attempts
+        continued, attempts = self._continued, self._attempts
         if continued is None or attempts is None:
             self._end_with(batch, kind, reason)
             return
@@ -310,7 +313,7 @@ class Relay:
             self._asking = None
             self._give_up(UpstreamBroken(reason))
             return
-        attempts.rewrite(found.body)
+        attempts.rewrite(found.body.data, found.body.values("model"))
         self._intake = self._new_intake(found.rest)
         self._seam = reason
         await self._ask(attempts, reason)
@@ -375,10 +378,10 @@ class Relay:
         if self.stream.source is not self:
             return False
         self.stream.source = None
+        self._attempts = self._continued = None
         self._timer.cancel()
         self.facts.ended_at = self._loop.time()
-        if self._asking is not None:
-            self._asking.cancel()
+        self._stop_asking()
         return True
 
     # --- ending ---------------------------------------------------------------------------
@@ -407,9 +410,16 @@ class Relay:
             self.stream.feed(words)
         self._end(kind, reason)
 
+    def _stop_asking(self) -> None:
+        # A cancelled task keeps the frames that it was in, and those keep us and the request's
+        # body: without this reference they go at once, and not with the next collection.
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.cancel()
+
     def _let_go(self, *, whole: bool) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
+        self._attempts = self._continued = None
+        self._stop_asking()
         if self._beginning.refusal is not None:
             self._beginning.refusal.cancel()
         if self._call is None:

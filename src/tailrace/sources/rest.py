@@ -9,6 +9,7 @@ from tailrace.log.reading import data_of
 from tailrace.log.stream import Stream
 from tailrace.sources.order import Continued
 from tailrace.wire.continuation import Rest
+from tailrace.wire.json_edit import JsonObject
 
 # Bytes of an answer's events beyond which nobody goes on with it: some 40 000 tokens, which would
 # all be read by another model, and are read here in short turns beforehand.
@@ -18,7 +19,7 @@ LONGEST: Final = 8 * 1024 * 1024
 class Continuation(NamedTuple):
     """How an answer may go on."""
 
-    body: bytes
+    body: JsonObject
     """The request."""
     rest: Rest
     """Makes chunks of the first answer of what comes."""

@@ -174,9 +174,9 @@ class RoutedAttempts:
             if call is not None:
                 return self._give(call)
 
-    def rewrite(self, body: bytes) -> None:
+    def rewrite(self, body: bytes, model_at: Sequence[tuple[int, int]] = ()) -> None:
         """As in the contract. Another request has tries of its own."""
-        self._request = replace(self._request, body=body)
+        self._request = replace(self._request, body=body, model_at=model_at)
         for tried in self._tried.values():
             tried.spent = 0
 

@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from tailrace.contracts import UpstreamRequest
@@ -18,7 +19,8 @@ from tailrace.upstream.slots import Slots
 from tailrace.upstream.target import Target
 from tailrace.upstream.watched import Watched
 from tailrace.wire import credentials
-from tailrace.wire.json_edit import set_member
+from tailrace.wire.json_edit import read_object, replace_spans
+from tailrace.wire.slices import finish
 
 _JSON_OBJECT: Final = re.compile(rb"[ \t\n\r]*\{")
 
@@ -106,8 +108,11 @@ class Endpoint:
         body = request.body
         if model == request.model or not isinstance(body, bytes) or not _JSON_OBJECT.match(body):
             return request
-        body = set_member(body, "model", _quoted(model))
-        return UpstreamRequest(request.method, request.path, request.headers, body, model)
+        if request.model_at:
+            body = replace_spans(body, request.model_at, _quoted(model))
+        else:
+            body = finish(read_object(body)).with_member("model", _quoted(model)).data
+        return replace(request, body=body, model=model, model_at=())
 
     async def ask(self, request: UpstreamRequest) -> Watched:
         """Ask, for one who holds a slot, which goes back when the call is over, or fails.

@@ -21,7 +21,7 @@ rest of it (RFC 9112 §9.5). A connection on which a body stayed unfinished is n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from tailrace.contracts import BodyEnd, Headers, Receiver
@@ -70,14 +70,21 @@ class Exchange:
         self._silence_timer: Alarm | None = None
         self._total_timer = Alarm(self._loop, ends_at, self._overtime)
 
-    async def ask(self, message: bytes) -> None:
-        """Send the request and wait for the response's head; at most once.
+    async def ask(self, message: Sequence[bytes]) -> None:
+        """Send the request, in these pieces, and wait for the response's head; at most once.
 
         Raises UpstreamUnreachable where the connection ended without one byte of an answer,
         UpstreamBroken where what came is not the head of one.
         """
-        self._connection.carry(self, message)
+        self._send(message)
+        # What was sent is not held while an upstream thinks. mypyc cannot ``del`` a parameter.
+        message = ()
         await self._head_came
+
+    def _send(self, message: Sequence[bytes]) -> None:
+        self._connection.carry(self, message[0])
+        for piece in message[1:]:
+            self._connection.write(piece)
 
     async def upload(self, head: bytes, sending: Coroutine[Any, Any, None]) -> None:
         """Send the request's head and have ``sending`` send its body, at most once, instead of

@@ -39,7 +39,7 @@ class ListAttempts:
     def count(self) -> int:
         return sum(attempts.count for _, attempts in self._asked)
 
-    def rewrite(self, body: bytes) -> None:
+    def rewrite(self, body: bytes, model_at: Sequence[tuple[int, int]] = ()) -> None:
         """As in the contract: a list is asked for without a body."""
 
     async def next(self, failure: str = "") -> Call:

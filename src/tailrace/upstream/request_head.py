@@ -59,7 +59,7 @@ class RequestEncoder:
     auth: Auth = "bearer"
 
     def encode(self, request: UpstreamRequest) -> bytes:
-        """The whole request, head and body; of one with an upload the head.
+        """The head of the request, which its body follows.
 
         Raises BadRequest where a field or the path would break the head's grammar, and
         ValueError for HEAD and CONNECT, whose responses are framed unlike all others.
@@ -75,10 +75,10 @@ class RequestEncoder:
             lines.append(b"proxy-authorization: " + self.proxy.authorization)
         body = request.body
         if not isinstance(body, bytes):
-            return b"\r\n".join([*lines, _framing(body.length), b"", b""])
-        if body or request.method != "GET":
+            lines.append(_framing(body.length))
+        elif body or request.method != "GET":
             lines.append(_framing(len(body)))
-        return b"\r\n".join([*lines, b"", body])
+        return b"\r\n".join([*lines, b"", b""])
 
     @property
     def _speaks_to_proxy(self) -> bool:

@@ -13,13 +13,13 @@ import json
 from typing import Any
 
 from tailrace.wire.assembly import read
-from tailrace.wire.json_edit import get_member, set_member
+from tailrace.wire.json_edit import JsonObject
 
 
 class Continuing:
     """The request for the rest of the answer to ``body``, as the answer's events are read."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: JsonObject) -> None:
         self._body = body
         self._said: list[str] = []
         self._is_text = True
@@ -37,20 +37,20 @@ class Continuing:
             self._said.append(delta or "")
         return self._is_text
 
-    def request(self) -> bytes | None:
+    def request(self) -> JsonObject | None:
         """The request.
 
         None where there is no text to go on from, where it is more than text, or has come to its
         end.
         """
         text = "".join(self._said)
-        messages = get_member(self._body, "messages")
+        messages = self._body.get("messages")
         if not (self._is_text and text and messages and messages.rstrip().endswith(b"]")):
             return None
         said = json.dumps({"role": "assistant", "content": text}).encode()
         before = messages.rstrip()[:-1].rstrip()
         comma = b"" if before.endswith(b"[") else b","
-        return set_member(self._body, "messages", before + comma + said + b"]")
+        return self._body.with_member("messages", before + comma + said + b"]")
 
 
 def _only_delta(choices: object) -> str | None:

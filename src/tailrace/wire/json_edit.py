@@ -2,8 +2,8 @@
 
 A request's body goes on to the model API with its spaces, its numbers and its order of members:
 a prompt cache keys on bytes, and 1.0 need not mean what 1 does. So the body is not written anew;
-the spans of its top-level members are found by the standard library's scanner, and text is put
-in or cut out between them.
+the places of its top-level members are found once (`tailrace.wire.json_scan`), and bytes are put in
+or cut out between them.
 
     a member that stands twice    both are set, or both taken out: parsers differ in which of
                                   them counts (RFC 8259 §4)
@@ -15,25 +15,29 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final, NamedTuple, NoReturn
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Self, TypeAlias
 
 from tailrace.errors import BadRequest
+from tailrace.wire.json_grammar import OBJECT
+from tailrace.wire.json_scan import TooMany, check_utf8, name_of, scan
+from tailrace.wire.slices import Work
+from tailrace.wire.strict_json import NotJson
 
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
+MAX_MEMBERS: Final = 1000
+"""Members of a request's object: ten times what the largest API has. Each costs 300 bytes."""
+
+# Up to here a place is said as line and column. Further in nobody counts lines.
+_COUNTED: Final = 64 * 1024
+_OPENING: Final = re.compile(rb"[ \t\n\r]*\{")
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise BadRequest(f"The body is not valid JSON: {constant} is no JSON number.")
-
-
-# Values are thrown away. int() has a limit of digits, float() none.
-_SCANNER: Final = json.JSONDecoder(
-    object_pairs_hook=lambda _pairs: None, parse_int=float, parse_constant=_refuse
-)
+Spans: TypeAlias = Sequence[tuple[int, int]]
+"""From where to where some things stand, in their order."""
 
 
 class Member(NamedTuple):
-    """One member of an object: where it stands, in characters of the decoded text."""
+    """One member of an object: where it stands in the bytes."""
 
     name: str
     start: int
@@ -44,120 +48,121 @@ class Member(NamedTuple):
     """Just after its value."""
 
 
-def members(text: str) -> list[Member]:
-    """The top-level members of the object that ``text`` spells, in their order.
+class JsonObject(NamedTuple):
+    """The bytes of a JSON object, and where its top-level members stand, in their order."""
 
-    Raises BadRequest where it is not one JSON object, or nests deeper than the interpreter's
-    scanner goes (some hundreds of levels).
-    """
-    try:
-        return _members(text)
-    except json.JSONDecodeError as error:
-        position = f"line {error.lineno}, column {error.colno}"
-        raise BadRequest(f"The body is not valid JSON: {error.msg} at {position}.") from None
-    except RecursionError:
-        raise BadRequest("The body's JSON is nested too deeply.") from None
+    data: bytes
+    members: tuple[Member, ...]
 
+    def values(self, name: str) -> Spans:
+        """From where to where the values of the members of that name stand."""
+        return tuple((each.value, each.end) for each in self.members if each.name == name)
 
-def get_member(body: bytes, name: str) -> bytes | None:
-    """The value of a member as it stands in ``body``; None where there is none.
+    def get(self, name: str) -> bytes | None:
+        """The value of a member as it stands there; None where there is none.
 
-    Of several equal names the last, as most parsers have it. Raises BadRequest as ``members``.
-    """
-    text = _decode(body)
-    values = [text[member.value : member.end] for member in members(text) if member.name == name]
-    return values[-1].encode() if values else None
+        Of several equal names the last, as most parsers have it.
+        """
+        spans = self.values(name)
+        return self.data[spans[-1][0] : spans[-1][1]] if spans else None
 
+    def with_member(self, name: str, json_value: bytes) -> Self:
+        """The object with that member's value replaced, or with the member added at its end.
 
-def set_member(body: bytes, name: str, json_value: bytes) -> bytes:
-    """``body`` with that member's value replaced, or with the member added at its end.
-
-    ``json_value`` is JSON already, in UTF-8, and not checked. Raises BadRequest as ``members``.
-    """
-    text, value = _decode(body), json_value.decode()
-    found = members(text)
-    spans = [(member.value, member.end) for member in found if member.name == name]
-    if spans:
-        return _replace(text, spans, value)
-    added = f"{json.dumps(name)}:{value}"
-    if found:
-        at, added = found[-1].end, f",{added}"
-    else:
-        at = text.index("{") + 1
-    return _replace(text, [(at, at)], added)
-
-
-def without_member(body: bytes, name: str) -> bytes:
-    """``body`` without that member, and without the comma that it needed; ``body`` itself where
-    there is none. Raises BadRequest as ``members``.
-    """
-    text = _decode(body)
-    found = members(text)
-    spans: list[tuple[int, int]] = []
-    kept_before = False
-    for index, member in enumerate(found):
-        if member.name != name:
-            kept_before = True
-        elif kept_before:
-            spans.append((found[index - 1].end, member.end))
+        ``json_value`` is JSON already, in UTF-8, and not checked.
+        """
+        if spans := self.values(name):
+            return self._with_values(spans, name, json_value)
+        added = b"%b:%b" % (json.dumps(name).encode(), json_value)
+        if self.members:
+            at, comma = self.members[-1].end, 1
         else:
-            last = index + 1 == len(found)
-            spans.append((member.start, member.end if last else found[index + 1].start))
-    return _replace(text, spans, "") if spans else body
+            opening = _OPENING.match(self.data)
+            at, comma = opening.end() if opening else 0, 0
+        data = b"".join([self.data[:at], b"," * comma, added, self.data[at:]])
+        start, end = at + comma, at + comma + len(added)
+        member = Member(name, start, end - len(json_value), end)
+        return type(self)(data, (*self.members, member))
+
+    def without_member(self, name: str) -> Self:
+        """The object without that member, and without the comma that it needed."""
+        members = self.members
+        spans: list[tuple[int, int]] = []
+        kept_before = False
+        for index, member in enumerate(members):
+            if member.name != name:
+                kept_before = True
+            elif kept_before:
+                spans.append((members[index - 1].end, member.end))
+            else:
+                last = index + 1 == len(members)
+                spans.append((member.start, member.end if last else members[index + 1].start))
+        return self._without(spans, name) if spans else self
+
+    def _with_values(self, spans: Spans, name: str, json_value: bytes) -> Self:
+        members = []
+        shift = 0
+        for each in self.members:
+            start, value, end = each.start + shift, each.value + shift, each.end + shift
+            if each.name == name:
+                shift += len(json_value) - (end - value)
+                end = value + len(json_value)
+            members.append(Member(each.name, start, value, end))
+        return type(self)(replace_spans(self.data, spans, json_value), tuple(members))
+
+    def _without(self, spans: Spans, name: str) -> Self:
+        members = []
+        cut = done = 0
+        for each in self.members:
+            if each.name == name:
+                continue
+            while done < len(spans) and spans[done][1] <= each.start:
+                cut += spans[done][1] - spans[done][0]
+                done += 1
+            start, value, end = each.start - cut, each.value - cut, each.end - cut
+            members.append(Member(each.name, start, value, end))
+        return type(self)(replace_spans(self.data, spans, b""), tuple(members))
 
 
-def _replace(text: str, spans: list[tuple[int, int]], replacement: str) -> bytes:
-    """``text`` with every one of these spans, which are in order, replaced."""
-    pieces: list[str] = []
+def replace_spans(data: bytes, spans: Spans, by: bytes) -> bytes:
+    """``data`` with every one of these spans, which are in order, replaced."""
+    pieces: list[bytes] = []
     done = 0
     for start, end in spans:
-        pieces += text[done:start], replacement
+        pieces += data[done:start], by
         done = end
-    return "".join([*pieces, text[done:]]).encode()
+    return b"".join([*pieces, data[done:]])
 
 
-def _decode(body: bytes) -> str:
+def read_object(body: bytes) -> Work[JsonObject]:
+    """The one JSON object that ``body`` spells.
+
+    Raises BadRequest, with the position, where it is none, or is not UTF-8, nests too deeply, or
+    has more than MAX_MEMBERS members.
+    """
     try:
-        return body.decode()
+        yield from check_utf8(body)
+        found = yield from scan(body, OBJECT, MAX_MEMBERS)
     except UnicodeDecodeError as error:
         raise BadRequest(f"The body is not UTF-8 (byte {error.start}).") from None
-
-
-def _members(text: str) -> list[Member]:
-    at = _skip(text, 0)
-    if text[at : at + 1] != "{":
-        _SCANNER.raw_decode(text, at)  # no JSON at all is said so, with its position
+    except NotJson as error:
+        why, at = error.args
+        raise BadRequest(f"The body is not valid JSON: {why} at {_place(body, at)}.") from None
+    except TooMany:
+        raise BadRequest(
+            f"The body's JSON object has more than {MAX_MEMBERS} members; send fewer."
+        ) from None
+    if body[found.start : found.start + 1] != b"{":
         raise BadRequest("The body must be a JSON object.")
-    found: list[Member] = []
-    at = _skip(text, at + 1)
-    closed = text[at : at + 1] == "}"
-    while not closed:
-        found.append(_member(text, at))
-        at = _skip(text, found[-1].end)
-        mark = text[at : at + 1]
-        if mark not in (",", "}"):
-            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
-        closed = mark == "}"
-        if not closed:
-            at = _skip(text, at + 1)
-    at = _skip(text, at + 1)
-    if at != len(text):
-        raise json.JSONDecodeError("Extra data", text, at)
-    return found
+    members = tuple(
+        Member(name_of(body, each), each.name, each.start, each.end) for each in found.entries
+    )
+    return JsonObject(body, members)
 
 
-def _member(text: str, start: int) -> Member:
-    if text[start : start + 1] != '"':
-        raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, start)
-    name, end = _SCANNER.raw_decode(text, start)
-    at = _skip(text, end)
-    if text[at : at + 1] != ":":
-        raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
-    value = _skip(text, at + 1)
-    _, end = _SCANNER.raw_decode(text, value)
-    return Member(name, start, value, end)
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
+def _place(body: bytes, at: int) -> str:
+    if at > _COUNTED:
+        return f"byte {at}"
+    before = body[:at].decode("utf-8", "replace")
+    column = len(before) - before.rfind("\n")
+    return f"line {before.count(chr(10)) + 1}, column {column}"
