@@ -182,6 +182,7 @@ def holding(
     data = tmp_path_factory.mktemp("foreign")
     with serving(foreign.base_url, data, "--max-streams", "10000", env=env) as server:
         _put(server, "xslt", "text/xsl", stylesheet().encode())
+        _put(server, "js", "text/javascript", script("js").encode())
         for number in OF_STREAMS:
             _put(server, f"s{number}", CASES[number].types[0], CASES[number].body)
         yield server
@@ -300,6 +301,23 @@ def witness(browser: Browser, origin: str, start: str) -> Iterator[Witness]:
         found.context.close()
 
 
+def _as_scripts_of_our_page(looking: Witness) -> int:
+    """Have our page load streams that say they are scripts; how many it refused."""
+    looking.page.goto(f"{looking.origin}/page/chat")
+    refused: int = looking.page.evaluate(
+        """async () => {
+          const load = (src) => new Promise((go) => {
+            const script = Object.assign(document.createElement("script"), {src})
+            script.onerror = () => go(1)
+            script.onload = () => go(0)
+            document.body.append(script)
+          })
+          return await load("/streams/js") + await load("/page/../v1/stream/js")
+        }"""
+    )
+    return refused
+
+
 def test_the_corpus_runs_where_nobody_isolates_it(browser: Browser, foreign: RawUpstream) -> None:
     origin = foreign.base_url.removesuffix("/v1")
     plain = next(n for n, case in enumerate(CASES) if case.types == ("application/json",))
@@ -328,6 +346,8 @@ def test_no_byte_of_others_runs_on_our_origin_whatever_its_type_and_url(
         assert looking.ran == set()
         assert looking.page.evaluate("localStorage.pwned") is None
         assert "pwned" not in looking.page.evaluate("document.cookie")
+        assert _as_scripts_of_our_page(looking) == 2
+        assert looking.ran == set()
         # As the whole tab, too, where a browser does some things that it does not in frames.
         for kind in ("text/html", "image/svg+xml", "multipart/x-mixed-replace; boundary=b"):
             number = next(n for n in OF_STREAMS if CASES[n].types == (kind,))

@@ -407,7 +407,10 @@ def test_the_page_is_sent_under_its_policy_and_nothing_else_is(
     with serving(NOBODY, tmp_path, env=env) as server:
         for path in ("/page", "/page/", "/page/chat/1", "/page/wire/%3Cb%3E"):
             with get(server, path, ("Accept", "text/html")) as viewer:
-                assert "script-src 'self';" in viewer.fields["content-security-policy"]
+                assert (
+                    f"script-src {server.host}:{server.port}/page/assets/;"
+                    in (viewer.fields["content-security-policy"])
+                )
                 assert viewer.fields["x-content-type-options"] == "nosniff"
                 assert viewer.fields["referrer-policy"] == "no-referrer"
                 assert viewer.fields["cross-origin-opener-policy"] == "same-origin"

@@ -12,7 +12,7 @@ from tests.server.app_harness import Answer, House, asking
 
 INDEX = b"<!doctype html><title>Tailrace</title>"
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-SECURITY = {name.decode(): value.decode() for name, value in page.SECURITY}
+SECURITY = {n.decode(): value.decode() for n, value in page.security(b"127.0.0.1:80")}
 
 
 @pytest.fixture
@@ -207,3 +207,22 @@ def _with_token() -> Any:
     from tailrace.config import Settings
 
     return Settings(token="t" * 32)
+
+
+@pytest.mark.parametrize(
+    ("host", "source"),
+    [
+        (b"127.0.0.1:8080", b"127.0.0.1:8080/page/assets/"),
+        (b"localhost", b"localhost/page/assets/"),
+        (b"tail.example.org:443", b"tail.example.org:443/page/assets/"),
+        # A policy has no way to write these.
+        (b"[::1]:8080", b"'self'"),
+        (b"192.168.1.7:8080", b"'self'"),
+        (b"localhost.", b"'self'"),
+        (b"", b"'self'"),
+        (b"a; script-src *", b"'self'"),
+    ],
+)
+def test_its_scripts_and_styles_come_from_the_build_alone(host: bytes, source: bytes) -> None:
+    policy = dict(page.security(host))[b"content-security-policy"]
+    assert b"; script-src %b; style-src %b; " % (source, source) in policy

@@ -27,15 +27,15 @@ _ASSETS: Final = "assets/"
 _INDEX: Final = "index.html"
 
 # Nothing of anybody else's, nothing within the page itself, nothing evaluated, nobody around it.
+# Scripts and styles come from the build alone: a stream may say that it is a script.
 _POLICY: Final = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    b"default-src 'none'; script-src %b; style-src %b; img-src 'self' data:; "
     b"connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
     b"form-action 'none'; frame-ancestors 'none'"
 )
-SECURITY: Final = (
-    (b"content-security-policy", _POLICY),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
+# Hosts by which a policy can name a folder: names, and of all addresses this one (CSP 3, 6.7.2.8).
+_NAMED: Final = re.compile(
+    rb"(?:127\.0\.0\.1|(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*)(?::[0-9]{1,5})?", re.IGNORECASE
 )
 _HOW_TO_GET_IT: Final = (
     b"The page is not built here: with Node.js and npm installed, run `make page` in a checkout; "
@@ -62,6 +62,18 @@ _TYPES: Final = {
 }
 # Beside a file, the same compressed; the first that the client takes is sent.
 _CODINGS: Final = ((b"br", ".br"), (b"gzip", ".gz"))
+
+
+def security(host: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields that belong to the page and its files, where ``host`` is the request's Host."""
+    source = (
+        b"%b%b%b" % (host, ROOT.encode(), _ASSETS.encode()) if _NAMED.fullmatch(host) else b"'self'"
+    )
+    return [
+        (b"content-security-policy", _POLICY % (source, source)),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+    ]
 
 
 class File(NamedTuple):
@@ -132,7 +144,7 @@ async def page(exchange: Exchange, services: Services) -> None:  # noqa: ARG001 
     build = _PAGES.build()
     if build is None:
         kind = (b"content-type", b"text/plain; charset=utf-8")
-        fields = [kind, (b"cache-control", b"no-store"), *SECURITY]
+        fields = [kind, (b"cache-control", b"no-store"), *security(_host(exchange))]
         await exchange.respond(404, fields, _HOW_TO_GET_IT)
         return
     name = exchange.path.removeprefix(ROOT)
@@ -151,7 +163,7 @@ async def _send(exchange: Exchange, name: str, file: File) -> None:
     caching = _FOR_EVER if _HASHED.fullmatch(name) else _ASK_AGAIN
     # Accept, because ``/`` is something else to who does not ask for HTML.
     vary = (b"vary", b"Accept, Accept-Encoding" if name == _INDEX else b"Accept-Encoding")
-    fields = [(b"etag", tag), caching, vary, *SECURITY]
+    fields = [(b"etag", tag), caching, vary, *security(_host(exchange))]
     if matches(exchange.header(b"if-none-match") or b"", tag):
         await exchange.respond(304, fields)
         return
@@ -160,6 +172,10 @@ async def _send(exchange: Exchange, name: str, file: File) -> None:
         fields.append((b"content-encoding", coding))
     body = file.coded[coding] if coding else file.plain
     await exchange.respond(200, fields, body)
+
+
+def _host(exchange: Exchange) -> bytes:
+    return (exchange.header(b"host") or b"").strip()
 
 
 def _coding(accepted: bytes, file: File) -> bytes:
