@@ -256,6 +256,8 @@ _JSON: Final = ("Content-Type", "application/json")
 
 def _rest(viewer: Viewer) -> Body:
     """The body; what is handed on with a length may be cut as the upstream's was."""
+    if viewer.status in (204, 304):
+        return Body(b"", True)
     try:
         return viewer.rest()
     except EOFError:
