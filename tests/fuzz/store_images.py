@@ -7,7 +7,6 @@ is what a process killed at this moment leaves behind, since the store is not cl
 from __future__ import annotations
 
 import asyncio
-import struct
 import subprocess
 import sys
 import zlib
@@ -82,17 +81,22 @@ def salts(wal: bytes) -> bytes:
     return wal[16:24]
 
 
+def frame_size(wal: bytes) -> int:
+    """Bytes of a frame with its head."""
+    return int.from_bytes(wal[8:12]) + _FRAME_HEADER
+
+
 def commits(wal: bytes) -> Iterator[Commit]:
     """The commits of an undamaged log."""
     if len(wal) < _WAL_HEADER:
         return
-    (page_size,) = struct.unpack(">I", wal[8:12])
+    size = frame_size(wal)
     start = at = _WAL_HEADER
-    while at + _FRAME_HEADER + page_size <= len(wal):
+    while at + size <= len(wal):
         if wal[at + 8 : at + 16] != salts(wal):
             return  # of an earlier round
         is_last = wal[at + 4 : at + 8] != b"\0\0\0\0"
-        at += _FRAME_HEADER + page_size
+        at += size
         if is_last:
             yield Commit(start, at)
             start = at
@@ -260,7 +264,7 @@ class Unreadable(NamedTuple):
 
 
 async def _read(store: SqliteStore, info: StreamInfo) -> list[Event]:
-    """All events, read as a cursor reads, with a look at each step: one that leads back ends never."""
+    """All events, read as a cursor reads; a step that leads back would be taken for ever."""
     events: list[Event] = []
     while batch := await store.read(info.generation, len(events), 1 << 20):
         events += batch

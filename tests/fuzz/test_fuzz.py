@@ -10,7 +10,7 @@ from tests.fuzz.campaign import Campaign, chosen_seed
 from tests.fuzz.fuzzers import FUZZERS
 
 # Some two seconds each.
-CASES: Final = {"requests": 150}
+CASES: Final = {"requests": 150, "upstreams": 80, "stores": 120}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -88,7 +88,7 @@ class UpstreamFuzzer:
             CANARY,
             *("--upstream", self._upstream.base_url, "--model", "m", "--data", str(self._data)),
             *("--retry-budget", "0", "--breaker", "false", "--durability", "process"),
-            *("--silence-timeout", "20s", "--first-byte-timeout", "20s"),
+            *("--silence-timeout", "8s", "--first-byte-timeout", "20s"),
             *("--retention-size", "16MiB", "--max-event", "64KiB"),
             env={"TAILRACE_UPSTREAM_API_KEY": CANARY},
         )

@@ -41,7 +41,14 @@ from tailrace.contracts import (
     Trim,
     Writers,
 )
-from tailrace.errors import ConfigError, NotFound, StartupError, StoreLocked, StreamIsClosed
+from tailrace.errors import (
+    ConfigError,
+    NotFound,
+    StartupError,
+    StoreLocked,
+    StoreUnavailable,
+    StreamIsClosed,
+)
 from tailrace.model import DATA, Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
@@ -314,7 +321,10 @@ class SqliteStore:
             reading.add_done_callback(lambda done: self._finished(key, done))
         # One caller's cancellation must not take the answer from the others. Each gets a list
         # of its own.
-        return list(await asyncio.shield(reading))
+        events = list(await asyncio.shield(reading))
+        if not events and tail is not None and self._tails.get(generation) is tail:
+            _refuse_gap(tail, after)
+        return events
 
     def _finished(self, key: tuple[str, int, int], done: asyncio.Future[list[Event]]) -> None:
         del self._reads[key]
@@ -395,3 +405,9 @@ def _cannot_open(path: Path, error: Exception) -> StartupError:
     if primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return StoreLocked(f"The store {path} is locked by another program; close that one.")
     return ConfigError(f"The store {path} cannot be opened: {error}.")
+
+
+def _refuse_gap(tail: Tail, after: int) -> None:
+    """Raise StoreUnavailable where a file that gave nothing should have had something."""
+    if tail.begin(after) < tail.segmented:
+        raise StoreUnavailable("The store could not read this part of its data.")

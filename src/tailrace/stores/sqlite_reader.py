@@ -8,7 +8,7 @@ and cannot write.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ from tailrace.stores.journal import DamagedBlobError, unseal
 from tailrace.stores.segments import extract, take
 from tailrace.stores.sqlite_listing import Page, Query
 from tailrace.stores.sqlite_pages import page_of
-from tailrace.stores.sqlite_rows import SELECT_STREAM, info_from_row
+from tailrace.stores.sqlite_rows import SELECT_STREAM, ancestry_from_text, info_from_row
 
 # WAL readers wait only while a log is being recovered or truncated.
 _BUSY_TIMEOUT_MS: Final = 2000
@@ -51,12 +51,17 @@ class Reader:
         """
         with self._snapshot() as connection:
             found = connection.execute(
-                "SELECT id, trimmed FROM streams WHERE generation = ?", (generation,)
+                "SELECT id, trimmed, ancestry, last_seq FROM streams WHERE generation = ?",
+                (generation,),
             ).fetchone()
             if found is None:
                 raise NotFound("There is no such stream.")
-            stream, trimmed = found
-            return _read_segments(connection, stream, max(after, trimmed), limit)
+            stream, trimmed, text, last = found
+            ancestry = ancestry_from_text(text)
+            after = max(after, trimmed, ancestry[-1].seq if ancestry else 0)
+            events = _read_segments(connection, stream, after, limit)
+            _refuse_gaps(events, after, last)
+            return events
 
     def writers(self, generation: str) -> Writers | None:
         """What is committed of those who append; None for a stream that is not."""
@@ -127,6 +132,21 @@ class Reader:
 
 def _unreadable() -> StoreUnavailable:
     return StoreUnavailable("The store could not read this part of its data.")
+
+
+def _refuse_gaps(events: Sequence[Event], after: int, last: int) -> None:
+    """Raise ValueError unless ``events`` are those that follow ``after``.
+
+    ``last``: the number of the stream's last event, once it has ended. A damaged file may have
+    lost segments, or have them twice, and SQLite finds nothing wrong with it.
+    """
+    expected = after
+    for event in events:
+        expected += 1
+        if event.seq != expected:
+            raise ValueError("a segment is missing")
+    if not events and last > after:
+        raise ValueError("the last segments are missing")
 
 
 def _read_segments(

@@ -191,6 +191,9 @@ SINCE_PLAIN: Final = 3
 # 30 ms as a rule, and half a second after a crash. Beyond that it would keep the server from
 # coming back; damage is then found where it is read (checksums, SQLite's own consistency
 # checks), and is an error of that read only.
+#
+# Up to the first of the two, indexes are compared with their tables as well: only that finds a
+# page that is sound in itself and stands in the wrong place. It takes four times as long, 80 ms.
 CHECK_BYTES_CLEAN: Final = 16 * 1024 * 1024
 CHECK_BYTES_CRASHED: Final = 256 * 1024 * 1024
 
@@ -263,11 +266,13 @@ def check(
             f"The store {path} has schema {version}; this version knows {len(migrations)}. "
             "Run a newer version, or name another store."
         )
+    size = path.stat().st_size
+    pragma = "integrity_check" if size <= CHECK_BYTES_CLEAN else "quick_check"
     limit = CHECK_BYTES_CRASHED if has_log(path) else CHECK_BYTES_CLEAN
-    if path.stat().st_size <= limit:
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if size <= limit:
+        (verdict,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
         if verdict != "ok":
-            raise corrupt(path, " ".join(str(verdict).split()))
+            raise corrupt(path, str(verdict))
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
@@ -289,7 +294,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
 def corrupt(path: Path, how: str) -> StoreCorrupt:
     """The error for a damaged file."""
     return StoreCorrupt(
-        f"The store {path} is damaged ({how}); it was left as it is. "
+        f"The store {path} is damaged ({' '.join(how.split())}); it was left as it is. "
         "Restore it from a backup, or move it away to start with an empty one."
     )
 

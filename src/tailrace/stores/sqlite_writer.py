@@ -60,9 +60,11 @@ _CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 # What a commit writes beside events: some pages of indexes and of the file's own book-keeping.
 _COMMIT_OVERHEAD: Final = 16 * 1024
 
+_INCREMENTAL: Final = 2
+"""What ``PRAGMA auto_vacuum`` says where it is set."""
+
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
-    "PRAGMA auto_vacuum = INCREMENTAL",
     "PRAGMA journal_mode = WAL",
     "PRAGMA secure_delete = ON",
     "PRAGMA fullfsync = ON",
@@ -103,8 +105,9 @@ class Writer:
         schema.check_header(self._path)
         schema.check_log(self._path, synced=self._synchronous == "FULL")
         crashed = schema.has_log(self._path)
+        guard: sqlite3.Connection | None = None
         try:
-            self._check()
+            guard = self._check()
             # Opened before the first connection and closed after the last: closing any
             # descriptor of a file gives up all POSIX locks that the process has on it.
             self._file = self._path.open("r+b", buffering=0)
@@ -122,6 +125,10 @@ class Writer:
         except BaseException:
             self.close()
             raise
+        finally:
+            # Not the last one to be closed, the writing connection leaves the log as it is.
+            if guard is not None:
+                guard.close()
 
     def commit(self, batch: Batch) -> None:
         """Make a sealed batch durable, whole or not at all."""
@@ -225,27 +232,33 @@ class Writer:
         if file is not None:
             file.close()
 
-    def _check(self) -> None:
+    def _check(self) -> sqlite3.Connection | None:
+        """Judge the file; returns the connection that did, which cannot write. None: no file."""
         if not self._path.exists() or self._path.stat().st_size == 0:
-            return
+            return None
         connection = self._connector(self._path.absolute().as_uri() + "?mode=ro")
         try:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             schema.check(connection, self._path, self._migrations)
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if not version:
-                return  # killed in its very first start, before there were tables
+                return connection  # killed in its very first start, before there were tables
             # Recovery will read the journal again; here nothing has been written to yet.
             plain = "plain" if version >= schema.SINCE_PLAIN else "0"
             for blob in connection.execute(f"SELECT crc, {plain}, data FROM journal"):  # noqa: S608
                 unseal(*blob)
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._connector(self._path.absolute().as_uri() + "?mode=rw")
         self._connection = connection
         try:
+            # SQLite writes the file's header for it, each time that it is said.
+            if _pragma(connection, "auto_vacuum") != _INCREMENTAL:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL").fetchall()
             for pragma in _PRAGMAS:
                 connection.execute(pragma).fetchall()
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
