@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from dataclasses import dataclass
@@ -176,7 +177,7 @@ def _json(dice: random.Random, value: Any) -> bytes:
             if isinstance(holder[key], dict | list) and dice.random() < 0.6:
                 holder = holder[key]
                 continue
-            holder[key] = dice.choice(_VALUES)
+            holder[key] = copy.deepcopy(dice.choice(_VALUES))
             break
     return json.dumps(value, ensure_ascii=dice.random() < 0.9).encode("utf-8", "surrogatepass")
 

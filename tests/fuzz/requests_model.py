@@ -122,6 +122,9 @@ def _read_response(data: bytes, at: int, method: bytes, *, ended: bool) -> tuple
             # taken for something else.
             return answer, len(data)
         return answer, at
+    if not method and data[at : at + 9] == b"HTTP/1.1 ":
+        # h11 did not read the request; it was a HEAD.
+        return Answered(code, fields, b"", True), at
     return _read_body(data, at, Answered(code, fields, b"", False), ended=ended)
 
 

@@ -298,3 +298,28 @@ def test_the_deadline_for_heads_does_not_touch_a_running_response(loop: LoopFact
             assert connection_of(served.scopes[0]).peer is not None
 
     run(loop, test())
+
+
+@each_loop
+def test_nobody_is_told_to_continue_behind_a_refusal(loop: LoopFactory) -> None:
+    """An application that reads its request late finds its client gone, and nothing fails."""
+    gate = asyncio.Event()
+    heard: list[Any] = []
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await gate.wait()
+        heard.append(await receive())
+
+    async def test() -> None:
+        async with serving(late) as served:
+            response = await served.ask(
+                b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n",
+                b"no size\r\n",
+            )
+            assert response.status == 400
+            gate.set()
+            await until(lambda: bool(heard))
+            assert heard == [{"type": "http.disconnect"}]
+
+    run(loop, test())

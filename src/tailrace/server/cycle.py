@@ -130,10 +130,12 @@ class Cycle:
 
     async def receive(self) -> ASGIReceiveEvent:
         """ASGI ``receive``."""
-        if self._expects_continue and not self.transport.is_closing():
+        over = self.disconnected or self.response_complete
+        # Where the request was refused, our side of the connection is closed.
+        if self._expects_continue and not (over or self.transport.is_closing()):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._expects_continue = False
-        if not (self.disconnected or self.response_complete or self._waits_in_vain):
+        if not (over or self._waits_in_vain):
             self._flow.resume_reading()
             await self._news.wait()
             self._news.clear()
