@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Final
 
 # A loop that is later than this stood still: a busy one is late by some milliseconds.
 GAP: Final = 0.1
@@ -79,3 +79,13 @@ async def timeout_at(when: float | None) -> AsyncIterator[None]:
 def timeout(seconds: float) -> AbstractAsyncContextManager[None]:
     """``asyncio.timeout``, by an ``Alarm``. Raises TimeoutError."""
     return timeout_at(asyncio.get_running_loop().time() + seconds)
+
+
+async def wait_for_done(future: asyncio.Future[Any], seconds: float) -> None:
+    """Wait until ``future`` is done, at most ``seconds``, by an ``Alarm``. Its outcome stays in it.
+
+    For coroutines that mypyc compiles, in which ``async with`` must not wait (docs/adr/0012).
+    """
+    with suppress(TimeoutError):
+        async with timeout(seconds):
+            await asyncio.wait((future,))

@@ -13,12 +13,11 @@ heartbeat, is nobody's to be told by status: it has to be said in the stream.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from tailrace.contracts import Call
 from tailrace.errors import TailraceError, UpstreamRefused
-from tailrace.patience import timeout
+from tailrace.patience import wait_for_done
 
 
 class Beginning:
@@ -50,9 +49,7 @@ class Beginning:
         one who took the refusal.
         """
         if patience:
-            with suppress(TimeoutError):
-                async with timeout(patience):
-                    await asyncio.wait((self._decided,))
+            await wait_for_done(self._decided, patience)
         else:
             await asyncio.wait((self._decided,), timeout=patience)
         if self.error is not None:
