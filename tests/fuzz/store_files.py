@@ -197,8 +197,9 @@ class StoreFuzzer:
     ) -> None:
         states = [each.state for each in history.images[: image + 1]]
         least = least_kept(history, image, files)
-        if not files.get(DB) and not files.get(WAL):
-            least = 0  # an empty file is a new store
+        whole = history.images[image].files.get(WAL, b"")
+        if not files.get(DB) and all(damaged_commits(whole, files.get(WAL, b""))):
+            least = 0  # an empty file, whose log has no commit, is a new store
             states = [{}, *states[1:]]
         fits = [n for n, state in enumerate(states) if agrees(found, state)]
         if not fits:
