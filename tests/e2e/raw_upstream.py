@@ -30,7 +30,7 @@ class Peer:
         """The request's head; what came of the body behind it is counted already."""
         data = b""
         while b"\r\n\r\n" not in data:
-            data += self.socket.recv(64 * KIB)
+            data += self._some()
         self.head, _, self.early = data.partition(b"\r\n\r\n")
         self._count(self.early)
         return self.head
@@ -44,6 +44,13 @@ class Peer:
                 raise EOFError
             self._count(memoryview(buffer)[:count])
 
+    def _some(self) -> bytes:
+        """What comes next; EOFError where nothing does."""
+        data = self.socket.recv(64 * KIB)
+        if not data:
+            raise EOFError
+        return data
+
     def _count(self, data: bytes | memoryview) -> None:
         self.read += len(data)
         self.digest.update(data)
@@ -56,7 +63,7 @@ class Peer:
             return
         end = self.early[-5:]
         while not end.endswith(b"0\r\n\r\n"):
-            data = self.socket.recv(64 * KIB)
+            data = self._some()
             self._count(data)
             end = (end + data)[-5:]
 
