@@ -112,6 +112,17 @@ def test_a_status_that_http_does_not_have_is_a_failure(status: bytes) -> None:
     assert "status" in parser.failure
 
 
+@pytest.mark.parametrize("first", [b"HTTP/1.1 999 Odd\r\n", b"HTTP/1.1 101 Switching\r\n"])
+def test_what_follows_a_failure_is_no_answer_however_it_is_cut(first: bytes) -> None:
+    data = first + b"Content-Length: 0\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+    for cut in range(len(data)):
+        parser = ResponseParser()
+        for piece in (data[:cut], data[cut:]):
+            if piece and not parser.failure:
+                parser.feed(piece)
+        assert (parser.head, bool(parser.failure)) == (None, True), cut
+
+
 @pytest.mark.parametrize(
     ("fields", "reusable"),
     [

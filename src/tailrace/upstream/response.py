@@ -109,7 +109,7 @@ class ResponseParser:
             self._head_size += len(name) + len(value) + len(b": \r\n")
 
     def on_headers_complete(self) -> None:
-        if self.complete:
+        if self.complete or self.failure:
             return
         status = self._parser.get_status_code()
         if self._parser.get_http_version() not in {"1.0", "1.1"}:
