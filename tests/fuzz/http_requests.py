@@ -169,8 +169,8 @@ class RequestFuzzer:
                     said, patient = _until(connection, asked.methods)
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_WR)
-                connection.settimeout(_PATIENCE)
-                while data := connection.recv(1 << 16):
+                deadline = time.monotonic() + _PATIENCE
+                while data := _received(connection, deadline):
                     said += data
             except TimeoutError:
                 return said, False, patient
@@ -225,6 +225,12 @@ def answer_well(peer: Peer) -> None:
     else:
         body = api_at(target).whole(("a", "b"), "m")
         peer.say("200 OK\r\nContent-Type: application/json", body)
+
+
+def _received(connection: socket.socket, deadline: float) -> bytes:
+    """What comes next; TimeoutError where nothing comes, or more and more, beyond a deadline."""
+    connection.settimeout(max(0.001, deadline - time.monotonic()))
+    return connection.recv(1 << 16)
 
 
 def _until(connection: socket.socket, methods: list[bytes]) -> tuple[bytes, bool]:

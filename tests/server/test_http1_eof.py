@@ -239,3 +239,23 @@ def test_who_closed_their_side_and_reads_nothing_of_a_stream_has_left_all_the_sa
             await until(lambda: reader.gone)
 
     run(loop, test())
+
+
+@each_loop
+def test_a_reader_whose_request_has_a_body_that_nobody_reads_is_seen_to_leave(
+    loop: LoopFactory,
+) -> None:
+    async def test() -> None:
+        reader = Reader()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await until(lambda: not served.transport.is_reading())
+            await start(send)
+            connection_of(scope).stream_to(reader)
+
+        async with serving(app) as served, served.client() as client:
+            await client.send(post(1_000_000, bytes(999_999)))
+            client.writer.write_eof()
+            await until(lambda: reader.gone)
+
+    run(loop, test())

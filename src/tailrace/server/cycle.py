@@ -94,13 +94,19 @@ class Cycle:
     # --- the request --------------------------------------------------------------------------
 
     def hear(self, data: bytes) -> None:
-        """Some of the request's body has come."""
-        if self.response_complete:
+        """Some of the request's body has come; whoever streams meanwhile does not want it."""
+        if self.response_complete or self.reader is not None:
             return
         self._body += data
         if len(self._body) > _BODY_HIGH_WATER:
             self._flow.pause_reading()
         self._news.set()
+
+    def drop_body(self) -> None:
+        """Read on and keep nothing: a socket that is not read does not tell who left."""
+        self._body.clear()
+        if self.more_body:
+            self._flow.resume_reading()
 
     def hear_end(self) -> None:
         """The request is whole."""
@@ -314,6 +320,8 @@ class Connection:
             reader.lost()
         elif cycle.half_closed:
             cycle.abort()
+        else:
+            cycle.drop_body()
 
     def write(self, data: bytes) -> bool:
         """Give ``data``, which is not empty, to the transport; False: it has enough for now.
