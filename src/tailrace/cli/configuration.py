@@ -34,7 +34,7 @@ def read(flags: Mapping[str, str], environ: Mapping[str, str]) -> Loaded:
 
 def _text(file: Path) -> str:
     try:
-        # Of a file made on Windows the first three bytes may say that it is UTF-8.
+        # Editors on Windows begin a UTF-8 file with three bytes that say so.
         return _read(file).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {file}: {error.strerror}.") from None

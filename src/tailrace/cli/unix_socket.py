@@ -55,8 +55,11 @@ def listen(path: str, mode: int) -> Listening:
 
 
 def _bind(sock: socket.socket, file: Path, mode: int) -> None:
-    """Make the socket's file. Nobody can connect before ``listen``, whatever its bits are until
-    then; a directory's default access list may give others than the umask says."""
+    """Make the socket's file with ``mode``.
+
+    A directory's default access list may add permissions that the umask denies. That is harmless:
+    a socket refuses connections until ``listen``, and the mode is set before.
+    """
     before = os.umask(0o777 & ~mode)
     try:
         sock.bind(str(file))

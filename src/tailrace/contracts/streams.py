@@ -128,7 +128,7 @@ class Listing(NamedTuple):
     """None where only counting all would tell; known for the empty prefix and for a folder."""
     total_size: int | None
     looked_to: str = ""
-    """Of a page that is short although more may follow: the generation to go on before."""
+    """Where to go on (``before``), if the page is short although more may follow; else empty."""
 
 
 class StoreHealth(NamedTuple):

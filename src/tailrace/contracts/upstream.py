@@ -54,7 +54,7 @@ class UpstreamRequest:
     model_at: Sequence[tuple[int, int]] = ()
     """From where to where ``model`` stands in the body, as JSON; empty: that is not known."""
     reserved: object = None
-    """What is to be held as long as the body is: the room that is counted for it."""
+    """The room that is counted for the body: hold it as long as the body."""
 
 
 class Receiver(Protocol):

@@ -74,8 +74,8 @@ class Commits:
         while self._entries:
             newest = max(entry.number for entry in self._entries)
             outcomes = {newest: await self._wait_for(newest)}
-            # Of the others some may have been refused, or only the newest failed. None of these
-            # waits: either all before the newest is durable, or the medium fails.
+            # The store may have refused some of the others, or only the newest failed. These
+            # waits return at once: all before the newest are durable, or the medium fails.
             for number in sorted({entry.number for entry in self._entries}):
                 if number < newest:
                     outcomes[number] = await self._wait_for(number)

@@ -12,14 +12,14 @@ from typing import Any, Final, Self
 from tailrace.errors import StoreError, TailraceError
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.lifecycle import State
-from tailrace.log.stream import Stream
+from tailrace.log.stream import STORAGE, Stream
 from tailrace.model import DATA, EndingKind
 from tailrace.server.addresses import stream_url
 from tailrace.server.owners import owned_name
 from tailrace.server.services import CHAT, Services
 from tailrace.sources.facts import Tokens
 from tailrace.sources.order import Order
-from tailrace.sources.relay import STORAGE, Relay
+from tailrace.sources.relay import Relay
 from tailrace.wire.apis import Api
 from tailrace.wire.estimate import estimated_tokens
 

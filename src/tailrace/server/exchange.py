@@ -58,7 +58,7 @@ class Exchange:
 
     @property
     def owner(self) -> bytes:
-        """To whom an answer belongs that is asked for so (``owners.py``)."""
+        """A digest of this request's credentials, to which its answers belong (``owners.py``)."""
         return owner_of(self.headers, self.guest)
 
     @property

@@ -201,7 +201,7 @@ class ModelRequest(NamedTuple):
     stream_options: bool
     """The client has something to say of how it is to be streamed."""
     reserved: object = None
-    """What is to be held as long as the body is."""
+    """The body's room in ``max_bodies``: hold it as long as the body."""
 
 
 def read_model_request(body: bytes) -> Work[ModelRequest]:

@@ -1,4 +1,4 @@
-"""What is asked of an accepted socket, and not of its transport."""
+"""Options and questions for an accepted socket that its transport does not offer."""
 
 from __future__ import annotations
 

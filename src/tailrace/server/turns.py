@@ -25,7 +25,7 @@ class Turns:
         self._turn = asyncio.Lock()
 
     async def run(self, work: Work[T]) -> T:
-        """The result of ``work``. Raises what it does. What is short is done at once."""
+        """Return the result of ``work``, or raise its error. Short work is done at once."""
         while True:
             async with self._turn:  # first come, first served
                 until = time.perf_counter() + _TURN

@@ -37,7 +37,7 @@ from tailrace.contracts import Attempts, BodyEnd, Call, Headers
 from tailrace.errors import StoreError, TailraceError, UpstreamBroken
 from tailrace.log.attendance import Attendance
 from tailrace.log.cursor import blocked_since
-from tailrace.log.stream import Stream
+from tailrace.log.stream import STORAGE, Stream
 from tailrace.model import DATA, ERROR, EndingKind
 from tailrace.patience import grace
 from tailrace.sources.beginning import Beginning
@@ -59,9 +59,6 @@ logger = logging.getLogger(__name__)
 _DRAIN: Final = 2.0
 # The clock for content is looked at so often within its time: it may run out late by as much.
 _LOOKS: Final = 8
-
-STORAGE: Final = "storage"
-"""The reason in ``failed`` when our own storage is at fault."""
 
 
 class Relay:
