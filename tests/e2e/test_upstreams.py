@@ -27,7 +27,7 @@ WHOLE = stream(*chat_chunks([TEXT]))
 NOWHERE = "http://127.0.0.1:9/v1"
 CANARY = "sk-canary-{}-0123456789"
 JSON = ("Content-Type", "application/json")
-# Six tries fail together once in 1400, so with this seed none of the 200 answers has six such tries.
+# Six tries fail together once in 1400. With this seed none of the 200 answers has six such tries.
 SEED = 20260611
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
