@@ -7,10 +7,7 @@ To print what was measured:
 
 from __future__ import annotations
 
-import http.client
-import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +17,7 @@ import pytest
 from tailrace.testing.chunks import role_chunk
 from tailrace.testing.script import Head, Script, Send, Wait, respond
 from tailrace.testing.threaded import ThreadedUpstream
+from tests.e2e.bounds import of_a_status, within_bounds
 from tests.e2e.harness import Server, Viewer, serving, wait_for
 from tests.wire.json_shapes import SHAPES
 
@@ -27,51 +25,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 
 MIB = 1 << 20
 SIZE = 2 * MIB
-# Of a body's bytes, as docs/guarantees.md has it.
-MEMORY = 8
-# Seconds of the server's own thread that a request of somebody else may wait for.
-WAIT = 0.1
 JSON = ("Content-Type", "application/json")
-
-
-def of_a_status(server: Server, name: str) -> int:
-    status = Path(f"/proc/{server.pid}/status").read_text()
-    match = re.search(rf"{name}:\s+(\d+) kB", status)
-    assert match
-    return int(match[1]) * 1024
-
-
-class Others(threading.Thread):
-    """Clients who ask for something small all the time.
-
-    How long they wait is measured in time that the server's thread had the processor for:
-    whatever else runs on the machine does not count.
-    """
-
-    def __init__(self, server: Server) -> None:
-        super().__init__(daemon=True)
-        self.longest = 0.0
-        self._server = server
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        connection = http.client.HTTPConnection(self._server.host, self._server.port)
-        while not self._over.is_set():
-            before = self._worked()
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-            self.longest = max(self.longest, self._worked() - before)
-        connection.close()
-
-    def stop(self) -> float:
-        """The longest that anybody waited, in seconds."""
-        self._over.set()
-        self.join()
-        return self.longest
-
-    def _worked(self) -> float:
-        pid = self._server.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +48,8 @@ def send(server: Server, method: str, target: str, body: bytes, *fields: tuple[s
 def measured(server: Server, name: str, method: str, target: str, body: bytes,
              *fields: tuple[str, str]) -> int:  # fmt: skip
     """The status, once what the request took is known to be within its bounds."""
-    Path(f"/proc/{server.pid}/clear_refs").write_text("5")  # VmHWM begins anew
-    before = of_a_status(server, "VmRSS")
-    others = Others(server)
-    others.start()
-    status = send(server, method, target, body, *fields)
-    waited = others.stop()
-    took = (of_a_status(server, "VmHWM") - before) / len(body)
-    print(f"{name}: {status}, {took:.1f} times its bytes, others waited {1000 * waited:.0f} ms")
-    assert took <= MEMORY
-    assert waited <= WAIT
-    return status
+    with within_bounds(server, name, len(body)):
+        return send(server, method, target, body, *fields)
 
 
 def chat(shape: bytes) -> bytes:

@@ -8,13 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.wire.chat import GRAMMAR, delta_text
-from tailrace.wire.records import AnswerParser, Record, RecordKind, error_message
+from tailrace.wire.records import (
+    LONGEST_ERROR,
+    AnswerParser,
+    Record,
+    RecordKind,
+    error_message,
+)
+from tailrace.wire.strict_json import LARGE, MAX_VALUES
 from tests.wire.delta_vectors import VECTORS, DeltaVector
 
 CAPTURES = Path(__file__).with_name("data")
-ROOM = 1 << 20
+ROOM = 3 << 20
 CHUNK, ERROR, DONE = RecordKind.CHUNK, RecordKind.ERROR, RecordKind.DONE
 MALFORMED, TOO_LARGE = RecordKind.MALFORMED, RecordKind.TOO_LARGE
+TOO_MANY = RecordKind.TOO_MANY
 
 
 def parse(stream: bytes, complete: bool = True) -> list[Record]:
@@ -61,7 +69,6 @@ def kinds(stream: bytes, complete: bool = True) -> list[RecordKind]:
         (b'{"s":"\x01"}', MALFORMED),
         (b'{"choices":[{"delta":{"content":"a\x01"}}]}', MALFORMED),
         (b'{"choices":[{"delta":{"content":"a"}}],"n":01}', MALFORMED),
-        (b"[" * 100_000, MALFORMED),
         (b'{"n":' + b"[" * 10_000 + b"]" * 10_000 + b"}", MALFORMED),
     ],
     ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else value.name,
@@ -69,6 +76,23 @@ def kinds(stream: bytes, complete: bool = True) -> list[RecordKind]:
 def test_each_payload_has_its_kind_and_keeps_its_bytes(data: bytes, kind: RecordKind) -> None:
     (record,) = parse(b"data:" + b" " + data + b"\n\n")
     assert record == Record(kind, data)
+
+
+def test_a_large_text_of_too_many_values_ends_the_answer() -> None:
+    values = b'{"x":[%b1]}' % (b"1," * MAX_VALUES)
+    assert parse(b"data: %b\n\ndata: {}\n\n" % values) == [
+        Record(CHUNK, values),
+        Record(CHUNK, b"{}"),
+    ]
+    for large in (b"[" * 100_000, values + b" " * LARGE, b'{"error":%b}' % (values + b" " * LARGE)):
+        assert parse(b"data: %b\n\ndata: {}\n\n" % large) == [Record(TOO_MANY, b"")]
+
+
+def test_an_error_that_is_too_large_to_be_read_is_still_one() -> None:
+    for inside in (b"[]," * MAX_VALUES * 2, b"a" * LONGEST_ERROR):
+        (record,) = parse(b'event: error\ndata: {"error":"%b' % inside + b"\n\n")
+        assert record.kind is ERROR
+        assert json.loads(record.data)["error"]["message"].startswith('{"error":"')
 
 
 def test_data_of_several_lines_is_one_record() -> None:

@@ -187,6 +187,21 @@ def test_a_text_is_about_so_many_tokens(text: str, tokens: int) -> None:
     assert estimated_tokens(text) == tokens
 
 
+@pytest.mark.parametrize("run", ['"', "\U0001f30a", "\u03b1", "a", "7", "\u4e16"])
+@pytest.mark.parametrize("count", [299, 300, 301, 400, 401, 1203])
+def test_a_long_run_is_as_many_tokens_as_its_parts(run: str, count: int) -> None:
+    parts = 12  # of so many characters each kind has whole tokens
+    whole, left = divmod(count, parts)
+    one = estimated_tokens(run * parts)
+    assert estimated_tokens(run * count) == whole * one + estimated_tokens(run * left)
+
+
+def test_a_usage_that_is_looked_for_again_and_again_is_left_where_it_is() -> None:
+    nulls = b",".join([b'{"usage":null,"a":1}'] * 3000)
+    small = b'{"x":[%b],"usage" : null,"choices":[1]}' % nulls
+    assert without_null_usage(small) == small
+
+
 @given(st.text(), st.text())
 def test_an_estimate_is_between_nothing_and_its_characters(one: str, other: str) -> None:
     assert 0 <= estimated_tokens(one) <= len(one)

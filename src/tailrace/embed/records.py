@@ -44,7 +44,7 @@ def encode(content_type: str, data: object) -> bytes:
 def _json(data: object) -> bytes:
     if isinstance(data, bytes | bytearray | memoryview):
         raw = bytes(data)
-        loads(raw)
+        loads(raw, most=len(raw))
         raw.decode()
         return raw
     return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -21,7 +21,8 @@ from tailrace.sources.facts import Tokens
 from tailrace.sources.order import Order
 from tailrace.sources.relay import Relay
 from tailrace.wire.apis import Api
-from tailrace.wire.estimate import estimated_tokens
+from tailrace.wire.estimate import estimated_request, estimated_tokens
+from tailrace.wire.strict_json import LARGE
 
 # A generation's characters that tell its time: enough to find an answer by in a log, and nothing
 # of the part that makes its link a secret.
@@ -167,9 +168,14 @@ class Recorder:
 
 
 def _estimate(api: Api, events: list[bytes]) -> int:
-    """Roughly the tokens of an answer's text. Takes long: in a thread."""
+    """Roughly the tokens of an answer's text. Takes long: in a thread.
+
+    Nobody looks at the text of a large event: a thread that reads JSON holds up the event loop.
+    """
     text = api.text_reader()
-    return estimated_tokens(b"".join(map(text, events)).decode("utf-8", "replace"))
+    small = [text(event) for event in events if len(event) <= LARGE]
+    large = sum(len(event) for event in events if len(event) > LARGE)
+    return estimated_tokens(b"".join(small).decode("utf-8", "replace")) + estimated_request(large)
 
 
 def note_of(stream: Stream) -> dict[str, Any]:

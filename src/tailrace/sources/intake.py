@@ -13,6 +13,7 @@ from tailrace.sources.order import Order
 from tailrace.wire.continuation import Rest
 from tailrace.wire.facts import Usage, answer_id, usage
 from tailrace.wire.records import AnswerParser, Record, RecordKind, reported
+from tailrace.wire.strict_json import LARGE, MAX_VALUES
 from tailrace.wire.usage import is_usage_only, without_null_usage
 
 USAGE: Final = "usage"
@@ -130,6 +131,11 @@ class Intake:
             case RecordKind.TOO_LARGE:
                 return EndingKind.FAILED, (
                     f"The upstream sent an event of more than {self._max_event} bytes."
+                )
+            case RecordKind.TOO_MANY:
+                return EndingKind.FAILED, (
+                    f"The upstream sent an event of more than {MAX_VALUES} JSON values in more "
+                    f"than {LARGE} bytes."
                 )
         return None
 

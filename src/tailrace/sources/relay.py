@@ -59,6 +59,9 @@ logger = logging.getLogger(__name__)
 _DRAIN: Final = 2.0
 # The clock for content is looked at so often within its time: it may run out late by as much.
 _LOOKS: Final = 8
+# Bytes of a read after which others have their turn. The loop reads one socket up to 32 times
+# before it looks at the next, and a read may have 256 KiB; one of tokens has a few KiB at most.
+_LARGE_READ: Final = 64 * 1024
 
 
 class Relay:
@@ -230,10 +233,18 @@ class Relay:
         only = self._intake.only(chunk)
         if only is None:
             self._take(self._intake.feed(chunk))
+            if len(chunk) >= _LARGE_READ and self._call is not None:
+                self._call.pause()
+                self._loop.call_soon(self._read_on, self._call)
             return
         stream.feed([(DATA, only)])
         if self._pausing is None and stream.congested:
             self._pausing = self._loop.create_task(self._pause())
+
+    def _read_on(self, call: Call) -> None:
+        """Others had their turn."""
+        if call is self._call and self._pausing is None:
+            call.resume()
 
     def end(self, how: BodyEnd) -> None:
         """The upstream's body has ended."""

@@ -15,9 +15,11 @@ from tailrace.config import UpstreamSpec
 from tailrace.contracts import Attempts, BodyEnd, Call, Headers, Receiver, UpstreamRequest
 from tailrace.errors import UpstreamBroken
 from tailrace.upstream.routing import covers, named
+from tailrace.wire.strict_json import has_more_values
 
-# The longest list in the wild, a marketplace's, is some 700 KB.
+# The longest list in the wild, a marketplace's, is some 700 KB, and some 30 000 values.
 LIST_LIMIT: Final = 8 * 1024 * 1024
+_LIST_VALUES: Final = 100_000
 
 
 def asks_for_models(request: UpstreamRequest) -> bool:
@@ -71,14 +73,21 @@ async def _listed(attempts: Attempts) -> list[Any]:
     body = await call.read(LIST_LIMIT)
     if call.status != 200:
         raise UpstreamBroken(f"The upstream answered GET /models with {call.status}.")
-    try:
-        listed: Any = json.loads(body)
-        data = listed["data"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        data = None
+    data = listed_in(body)
     if not isinstance(data, list):
         raise UpstreamBroken("The upstream's list of models is none.")
     return data
+
+
+def listed_in(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """The ``data`` of a list; None where it is none, or one of very many values."""
+    try:
+        if has_more_values(body, _LIST_VALUES):
+            return None
+        listed: Any = json.loads(body)
+        return listed["data"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def _add(entries: dict[str, Any], spec: UpstreamSpec, listed: list[Any]) -> None:

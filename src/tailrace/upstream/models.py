@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Any, Final
+from typing import Final
 
 from tailrace.contracts import Upstream, UpstreamRequest
 from tailrace.errors import UpstreamBroken, UpstreamRefused
 from tailrace.upstream.choice import is_openai
+from tailrace.upstream.listing import LIST_LIMIT, listed_in
 
 # OpenAI lists dozens of models in no order of merit; this one is cheap, quick and a chat model.
 OPENAI_DEFAULT: Final = "gpt-4o-mini"
-# The longest list in the wild, a marketplace's, is some 700 KB.
-_LIST_LIMIT: Final = 8 * 1024 * 1024
 
 
 class DefaultModel:
@@ -46,7 +44,7 @@ class DefaultModel:
     async def _first_listed(self) -> str:
         request = UpstreamRequest("GET", "/models", [(b"accept", b"application/json")])
         call = await self._upstream.ask(request)
-        body = await call.read(_LIST_LIMIT)
+        body = await call.read(LIST_LIMIT)
         if not 200 <= call.status < 300:
             raise UpstreamRefused(
                 f"The upstream answered GET /models with {call.status}; name a model with --model."
@@ -59,8 +57,7 @@ class DefaultModel:
 
 def _first_id(body: bytes) -> str | None:
     try:
-        listed: Any = json.loads(body)
-        model = listed["data"][0]["id"]
-    except (ValueError, LookupError, TypeError, RecursionError):
+        model = listed_in(body)[0]["id"]
+    except (LookupError, TypeError):
         return None
     return model if isinstance(model, str) and model else None

@@ -83,15 +83,34 @@ class ByIndex(dict[int, Any]):
 
 
 def read(data: bytes) -> Json:
-    """The JSON object in ``data``; empty for anything else. Bad UTF-8 becomes U+FFFD."""
-    text = data.decode("utf-8", "replace")
+    """The JSON object in ``data``; empty for anything else, and for a large one of more values
+    than are read. Bad UTF-8 becomes U+FFFD."""
+    if strict_json.has_more_values(data, strict_json.MAX_VALUES):
+        return {}
+    by_bytes = len(data) > strict_json.LARGE and not data.isascii() and b"\\u" not in data
+    text = data.decode("latin-1") if by_bytes else data.decode("utf-8", "replace")
     if strict_json.is_deeper(text, _DEPTH):
         return {}
     try:
         value = json.loads(text, parse_int=_number)
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
+    del text
+    value = value if isinstance(value, dict) else {}
+    return _decoded(value) if by_bytes else value
+
+
+def _decoded(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """A copy in which the strings that were made of bytes are text.
+
+    Read as text at once, one emoji would have all of a large event take four bytes a character,
+    twice.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("latin-1").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_decoded(name): _decoded(member) for name, member in value.items()}
+    return [_decoded(each) for each in value] if isinstance(value, list) else value
 
 
 def _number(digits: str) -> int | float:

@@ -7,6 +7,7 @@
     data: any other JSON object             CHUNK
     data: nothing but white space           none: some servers keep connections alive with it
     data: anything else                     MALFORMED
+    data: a large text of too many values   TOO_MANY; whatever follows is not looked at
     more bytes than allowed                 TOO_LARGE; whatever follows is not looked at
 
 A record's data are the bytes that came, but for an error that is no object. Whether they are JSON
@@ -43,11 +44,11 @@ from tailrace.wire.chunk_text import (
     ChunkText,
     plain_member,
     plain_object,
-    utf8,
+    text_value,
 )
-from tailrace.wire.records import Grammar, Record, RecordKind, error_message
+from tailrace.wire.records import LONGEST_ERROR, Grammar, Record, RecordKind, error_message
 from tailrace.wire.sse import SseEvent
-from tailrace.wire.strict_json import NotJson, Value
+from tailrace.wire.strict_json import NotJson, TooManyValues, Value
 
 _DONE: Final = b"[DONE]"
 _ASCII_CASELESS: Final = re.IGNORECASE | re.ASCII
@@ -76,13 +77,15 @@ def understand(event: SseEvent, ordinary: re.Pattern[bytes] = _ORDINARY) -> Reco
     if event.type == "error":
         return Record(RecordKind.ERROR, _error(event.data))
     kind = _kind(event.data, ordinary)
-    return None if kind is None else Record(kind, event.data)
+    if kind is None:
+        return None
+    return Record(kind, b"" if kind is RecordKind.TOO_MANY else event.data)
 
 
 def _error(data: bytes) -> bytes:
     """The data of an error as a JSON object: a stream of chunks holds nothing else."""
     try:
-        if isinstance(strict_json.loads(data), tuple):
+        if len(data) <= LONGEST_ERROR and isinstance(strict_json.loads(data, latin=True), tuple):
             return data
     except NotJson:
         pass
@@ -101,7 +104,9 @@ def _kind(data: bytes, ordinary: re.Pattern[bytes]) -> RecordKind | None:
 
 def _kind_of_json(data: bytes) -> RecordKind:
     try:
-        value = strict_json.loads(data)
+        value = strict_json.loads(data, latin=True)
+    except TooManyValues:
+        return RecordKind.TOO_MANY
     except NotJson:
         return RecordKind.MALFORMED
     if not isinstance(value, tuple):
@@ -127,10 +132,11 @@ class _TypeMismatch(Exception):
 def delta_text(chunk: bytes) -> bytes:
     """The text of all choices of ``chunk``, in UTF-8; empty where Go would skip the chunk."""
     try:
-        text = "".join(_decode_chunk(strict_json.loads(chunk)))
+        value, encode = text_value(chunk)
+        text = "".join(_decode_chunk(value))
     except (NotJson, _TypeMismatch):
         return b""
-    return utf8(text)
+    return encode(text)
 
 
 def _decode_chunk(value: Value) -> list[str]:

@@ -7,7 +7,11 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from tailrace.wire import strict_json
 from tailrace.wire.characters import well_formed
+from tailrace.wire.json_scan import check_utf8
+from tailrace.wire.slices import finish
+from tailrace.wire.strict_json import LARGE, Value
 
 # Twenty times the usual: a longer chunk is no ordinary one, and the patterns' memory is bounded.
 ORDINARY_LIMIT: Final = 4096
@@ -17,6 +21,8 @@ PLAIN_TEXT: Final = rb'[^"\\\x00-\x1f]*+'
 ESCAPED_TEXT: Final = PLAIN_TEXT + rb'(?:\\["\\/bfnrt]' + PLAIN_TEXT + rb")*"
 _is_plain_text: Final = re.compile(PLAIN_TEXT).fullmatch
 
+# The one character that is not ASCII and may be part of a name (wire/chat.py).
+_LONG_S: Final = "\u017f".encode()
 # Plain: ASCII, no escapes.
 _STRING: Final = rb'"[^"\\\x00-\x1f\x80-\xff]*+"'
 _SCALAR: Final = rb"(?:" + _STRING + rb"|null|true|false|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?|\[\])"
@@ -111,6 +117,26 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def text_value(data: bytes) -> tuple[Value, Callable[[str], bytes]]:
+    """The JSON value of an event, and what makes UTF-8 of a string in it. Raises NotJson.
+
+    Of a large event the strings are made of its bytes, where nothing in it says a character by its
+    number: with one emoji in it a text of 15 MiB would take 60 to read, twice.
+    """
+    if len(data) <= LARGE or data.isascii() or b"\\u" in data or _LONG_S in data:
+        return strict_json.loads(data), utf8
+    return strict_json.loads(data, latin=True), _of_bytes
+
+
+def _of_bytes(text: str) -> bytes:
+    data = text.encode("latin-1")
+    try:
+        finish(check_utf8(data))
+    except UnicodeDecodeError:
+        return utf8(data.decode("utf-8", "surrogateescape"))
+    return data
 
 
 def utf8(text: str) -> bytes:

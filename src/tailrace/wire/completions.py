@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tailrace.wire import chat, strict_json
-from tailrace.wire.chunk_text import PLAIN_TEXT, ChunkText, plain_member, plain_object, utf8
+from tailrace.wire import chat
+from tailrace.wire.chunk_text import PLAIN_TEXT, ChunkText, plain_member, plain_object, text_value
 from tailrace.wire.records import Grammar, Record
 from tailrace.wire.sse import SseEvent
 from tailrace.wire.strict_json import NotJson, members
@@ -39,10 +39,11 @@ def text_reader() -> ChunkText:
 def text(chunk: bytes) -> bytes:
     """The text of all choices of ``chunk``, in UTF-8."""
     try:
-        choices = members(strict_json.loads(chunk)).get("choices")
+        value, encode = text_value(chunk)
     except NotJson:
         return b""
+    choices = members(value).get("choices")
     if not isinstance(choices, list):
         return b""
     texts = [members(choice).get("text") for choice in choices]
-    return utf8("".join([each for each in texts if isinstance(each, str)]))
+    return encode("".join([each for each in texts if isinstance(each, str)]))

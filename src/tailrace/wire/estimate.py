@@ -24,8 +24,10 @@ from typing import Final
 _CJK: Final = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 )
+# What repeats more than a set of characters takes memory for each time, so it is bounded, by a
+# multiple of what one token is: a longer run is estimated the same in several parts.
 _UNITS: Final = re.compile(
-    rf"([A-Za-z\u00c0-\u024f]+)|([{_CJK}])|(\d+)|([\r\n]+)|((?:(?![{_CJK}])[^\W\d_])+)|(\S)\6*"
+    rf"([A-Za-z\u00c0-\u024f]+)|([{_CJK}])|(\d+)|([\r\n]+)|((?:(?![{_CJK}])[^\W\d_]){{1,300}})|(\S)\6{{0,399}}"
 )
 # Characters in one token, by the group that matched; none for a run that is one however long.
 _SIZES: Final = (0, 6, 1, 3, 0, 3, 4)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from tailrace.wire import strict_json
 from tailrace.wire.apis import MESSAGES, RESPONSES, Api
-from tailrace.wire.strict_json import NotJson, Value, members
+from tailrace.wire.strict_json import LARGE, NotJson, Value, members
 
 LONGEST_ID: Final = 1024
 """Characters of an answer's id: gateways put whole routes into theirs, of a few hundred."""
@@ -39,12 +39,15 @@ class Usage(NamedTuple):
 def answer_id(api: Api, data: bytes) -> str:
     """The id of the answer that begins with this event; empty where it has none.
 
-    One of more than ``LONGEST_ID`` characters counts as none: it is kept and logged nowhere.
+    One of more than ``LONGEST_ID`` characters counts as none: it is kept and logged nowhere. So
+    does one of a large event that is not ASCII.
     """
     event = _read(data)
     wrapper = _WRAPPERS.get(api.name)
     found = (members(event.get(wrapper)) if wrapper else event).get("id")
-    return found if isinstance(found, str) and len(found) <= LONGEST_ID else ""
+    if not isinstance(found, str) or len(found) > LONGEST_ID:
+        return ""
+    return found if len(data) <= LARGE or found.isascii() else ""
 
 
 def sequence_number(data: bytes) -> int | None:
@@ -94,8 +97,9 @@ def _of_messages(said: Value) -> Usage | None:
 
 
 def _read(data: bytes) -> dict[str, Value]:
+    """Its members; of those of a large event what is not ASCII is not as it was."""
     try:
-        return members(strict_json.loads(data))
+        return members(strict_json.loads(data, latin=len(data) > LARGE))
     except NotJson:
         return {}
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tailrace.wire import strict_json, typed
-from tailrace.wire.chunk_text import PLAIN_TEXT, ChunkText, utf8
+from tailrace.wire import typed
+from tailrace.wire.chunk_text import PLAIN_TEXT, ChunkText, text_value
 from tailrace.wire.records import Grammar, Record, RecordKind
 from tailrace.wire.sse import SseEvent
 from tailrace.wire.strict_json import NotJson, members
@@ -59,10 +59,11 @@ def text_reader() -> ChunkText:
 def text(data: bytes) -> bytes:
     """The text of a delta of the answer itself, in UTF-8; empty for any other event."""
     try:
-        event = members(strict_json.loads(data))
+        value, encode = text_value(data)
     except NotJson:
         return b""
+    event = members(value)
     delta = members(event.get("delta"))
     said = delta.get("text")
     is_text = (event.get("type"), delta.get("type")) == ("content_block_delta", "text_delta")
-    return utf8(said) if is_text and isinstance(said, str) else b""
+    return encode(said) if is_text and isinstance(said, str) else b""

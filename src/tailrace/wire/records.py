@@ -12,9 +12,10 @@ An answer is a sequence of blocks (`tailrace.wire.sse`). What one of them is, it
     PING         not kept: a sign of life  goes on
     MALFORMED    not what they should be   goes on, and was not whole
     TOO_LARGE    empty                     cannot be read any further
+    TOO_MANY     empty                     has more values than are read (strict_json)
 
-Nothing after LAST, CANCELLED, DONE and TOO_LARGE is looked at. What follows an ERROR is for its
-reader to leave alone.
+Nothing after LAST, CANCELLED, DONE, TOO_LARGE and TOO_MANY is looked at. What follows an ERROR is
+for its reader to leave alone.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
-from tailrace.wire import sse, strict_json
-from tailrace.wire.chunk_text import ESCAPED_TEXT, ORDINARY_LIMIT, Mould
-from tailrace.wire.strict_json import NotJson, Value
+from tailrace.wire import sse
+from tailrace.wire.chunk_text import ESCAPED_TEXT, ORDINARY_LIMIT, Mould, text_value
+from tailrace.wire.strict_json import LARGE, NotJson, Value
 
 # Around the data of a block of one line.
 _BEFORE: Final = b"data: "
@@ -34,6 +35,8 @@ _BEHIND: Final = b"\n\n"
 _is_escaped_text: Final = re.compile(ESCAPED_TEXT).fullmatch
 # A sentence for an ending's reason or a log line, not a page of HTML.
 _MESSAGE_LIMIT: Final = 300
+LONGEST_ERROR: Final = 2 * 1024 * 1024
+"""Bytes of an error that is decoded, which has a few hundred as a rule."""
 # {"error": {"message": "…"}} is what everybody sends; one more level for those who wrap it, as
 # {"response": {"error": {"message": "…"}}}.
 _MESSAGE_LEVELS: Final = 3
@@ -53,6 +56,7 @@ class RecordKind(Enum):
     PING = "ping"
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
 
 
 class Record(NamedTuple):
@@ -63,7 +67,7 @@ class Record(NamedTuple):
     """Byte for byte as it came, but for what an API's grammar says of data without a type."""
 
 
-_FINAL: Final = (RecordKind.DONE, RecordKind.LAST, RecordKind.CANCELLED)
+_FINAL: Final = (RecordKind.DONE, RecordKind.LAST, RecordKind.CANCELLED, RecordKind.TOO_MANY)
 
 
 class Grammar:
@@ -196,9 +200,17 @@ def reported(data: bytes) -> str:
 
 
 def error_message(data: bytes) -> str:
-    """What an ERROR record says, for a person: one line, printable, at most 300 characters."""
+    """What an ERROR record says, for a person: one line, printable, at most 300 characters.
+
+    Of more than ``LONGEST_ERROR`` bytes the beginning, whatever it is.
+    """
     try:
-        found = _find_message(strict_json.loads(data))
+        if len(data) > LONGEST_ERROR:
+            raise NotJson
+        value, encode = text_value(data)
+        found = _find_message(value)[: 4 * _MESSAGE_LIMIT]
+        if len(data) > LARGE:  # its text may be made of bytes
+            found = encode(found).decode("utf-8", "replace")
     except NotJson:
         found = data[: 4 * _MESSAGE_LIMIT].decode("utf-8", "replace")
     printable = "".join(c if c.isprintable() else " " for c in found[: 2 * _MESSAGE_LIMIT])

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tailrace.wire import strict_json, typed
-from tailrace.wire.chunk_text import PLAIN_TEXT, ChunkText, plain_member, plain_object, utf8
+from tailrace.wire import typed
+from tailrace.wire.chunk_text import PLAIN_TEXT, ChunkText, plain_member, plain_object, text_value
 from tailrace.wire.records import Grammar, Record, RecordKind
 from tailrace.wire.sse import SseEvent
 from tailrace.wire.strict_json import NotJson, members
@@ -66,9 +66,10 @@ def text_reader() -> ChunkText:
 def text(data: bytes) -> bytes:
     """The text of a delta of the answer itself, in UTF-8; empty for any other event."""
     try:
-        event = members(strict_json.loads(data))
+        value, encode = text_value(data)
     except NotJson:
         return b""
+    event = members(value)
     delta = event.get("delta")
     is_text = event.get("type") == _TEXT_DELTA and isinstance(delta, str)
-    return utf8(delta) if is_text and isinstance(delta, str) else b""
+    return encode(delta) if is_text and isinstance(delta, str) else b""

@@ -11,6 +11,7 @@ into the data, at their front, so that it is not lost: Anthropic's SDK goes by `
     event: error                                ERROR; data that are no object become one
     data: any other object                      CHUNK
     data: [DONE], or nothing but white space    none: only an event can say that all is there
+    data: a large text of too many values       TOO_MANY
     data: anything else                         MALFORMED
 """
 
@@ -23,9 +24,9 @@ from typing import Final
 
 from tailrace.wire import strict_json
 from tailrace.wire.chunk_text import ORDINARY_LIMIT
-from tailrace.wire.records import Record, RecordKind, error_message
+from tailrace.wire.records import LONGEST_ERROR, Record, RecordKind, error_message
 from tailrace.wire.sse import SseEvent, encode_data
-from tailrace.wire.strict_json import NotJson, members
+from tailrace.wire.strict_json import NotJson, TooManyValues, members
 
 ERROR: Final = "error"
 _DONE: Final = b"[DONE]"
@@ -51,7 +52,13 @@ def understand(
     if data.strip() in (b"", _DONE):
         return None
     try:
-        value = strict_json.loads(data)
+        if failing and len(data) > LONGEST_ERROR:
+            raise NotJson
+        value = strict_json.loads(data, latin=True)
+    except TooManyValues:
+        if not failing:
+            return Record(RecordKind.TOO_MANY, b"")
+        value = None
     except NotJson:
         value = None
     if not isinstance(value, tuple):
@@ -85,7 +92,7 @@ def event_type(data: bytes) -> bytes:
     if match is not None:
         return match[1]
     try:
-        name = members(strict_json.loads(data)).get("type")
+        name = members(strict_json.loads(data, latin=True)).get("type")
     except NotJson:
         return b""
     is_word = isinstance(name, str) and name.isascii() and name.isprintable() and " " not in name
