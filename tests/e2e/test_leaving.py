@@ -231,12 +231,19 @@ def test_a_delete_ends_the_answer_for_everyone(tmp_path: Path) -> None:
         assert json.loads(fetch(server, "/streams?prefix=chat/").data)["streams"] == []
 
 
+def bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:  # SQLite removes its log with the last connection, at any moment
+        return b""
+
+
 @pytest.mark.parametrize("running", [False, True], ids=["closed", "running"])
 def test_a_deleted_answers_bytes_leave_every_file(tmp_path: Path, running: bool) -> None:
     canaries = (b"canary-of-the-answer", b"one-that-stays")
 
     def found(canary: bytes) -> bool:
-        return any(canary in file.read_bytes() for file in tmp_path.iterdir())
+        return any(canary in bytes_of(file) for file in tmp_path.iterdir())
 
     flags = ("--erase-within", "500ms")
     with ThreadedUpstream() as upstream, serving(upstream.base_url, tmp_path, *flags) as server:

@@ -47,7 +47,7 @@ def small_file_system(directory: Path) -> Iterator[Disk]:
     filler = directory / "filler"
 
     def fill(_: Server) -> None:
-        with filler.open("wb", buffering=0) as file:
+        with filler.open("ab", buffering=0) as file:
             try:
                 while True:
                     file.write(b"x" * 4096)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.errors import NotFound, OffsetGone, StreamHasSource, StreamIsClosed
-from tailrace.log.catalogue import EARLIEST, LATEST
 from tailrace.log.cursor import SLICE, Condition
 from tailrace.log.lifecycle import SKIPPED, interrupted
+from tailrace.log.places import EARLIEST, LATEST
 from tailrace.model import DATA, EndingKind, Offset
 from tests.log.harness import Feeder, Pipe, house, run, until
 

@@ -63,3 +63,32 @@ def test_what_a_file_says_of_forks_is_enough_to_go_on() -> None:
     assert forks.delete("b") == []
     assert set(forks.delete("c")) == {"a", "b", "c"}
     assert forks.delete("d") == ["d"]
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 7), max_size=3), min_size=1, max_size=8),
+    st.lists(st.integers(0, 7), max_size=4),
+    st.lists(st.integers(0, 7), max_size=6),
+)
+def test_a_plan_says_what_the_deletes_will_do(
+    ancestors: list[set[int]], before: list[int], together: list[int]
+) -> None:
+    forks, there = Forks(), [f"g{n}" for n in range(len(ancestors))]
+    for n, of in enumerate(ancestors):
+        forks.add(there[n], [Offset(f"g{m}", 1) for m in of if m < n])
+    gone: set[str] = set()
+    for n in before:
+        if n < len(there):
+            gone.update(forks.delete(there[n]))
+    wanted = [there[n] for n in together if n < len(there) and there[n] not in gone]
+    plan = forks.plan(wanted)
+    erased: set[str] = set()
+    for generation in wanted:
+        if generation not in erased:
+            erased.update(forks.delete(generation))
+    assert set(plan.erased) == erased
+    assert not erased.intersection(plan.hidden)
+    assert set(wanted) <= erased.union(plan.hidden)
+    assert all(forks.is_deleted(generation) for generation in plan.hidden)
+    assert forks.plan([]).erased == []
+    assert forks.orphans() == []

@@ -87,7 +87,8 @@ def test_stores_in_one_directory_are_several(tmp_path: Path) -> None:
             await store.close()
 
     asyncio.run(main())
-    assert {p.name for p in tmp_path.iterdir()} <= {"0.db", "1.db", "0.db.lock", "1.db.lock"}
+    names = {f"{n}.db{rest}" for n in range(2) for rest in ("", ".lock", ".reserve")}
+    assert {p.name for p in tmp_path.iterdir()} <= names
 
 
 def test_what_is_refused_gives_up_no_lock_of_sqlite(tmp_path: Path) -> None:

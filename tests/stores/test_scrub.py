@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.stores.scrub import pages_in_log, scrub, unallocated
+from tailrace.stores.scrub import pages_in_log, scrub, scrub_free, unallocated
 
 
 @pytest.mark.parametrize("page_size", [512, 1024, 4096, 65536])
@@ -66,3 +66,30 @@ def test_any_page_is_left_alone_or_scrubbed_within_itself(page: bytes) -> None:
     gap = unallocated(page)
     if gap is not None:
         assert 8 <= gap[0] <= gap[1] <= len(page)
+
+
+@pytest.mark.parametrize("page_size", [512, 4096, 65536])
+def test_free_pages_keep_nothing_and_the_file_stays_sound(tmp_path: Path, page_size: int) -> None:
+    path = tmp_path / "a.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"PRAGMA page_size = {page_size}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB)")
+    canary, kept = b"canary" * 40_000, b"kept" * 1000
+    for n in range(6):
+        connection.execute("INSERT INTO t VALUES (?, ?)", (n, canary if n % 2 else kept))
+    connection.execute("PRAGMA secure_delete = FAST")
+    connection.execute("DELETE FROM t WHERE id % 2")
+    connection.close()
+    assert b"canary" in path.read_bytes()
+
+    with path.open("r+b", buffering=0) as file:
+        scrub_free(file)
+    assert b"canary" not in path.read_bytes()
+    connection = sqlite3.connect(path, isolation_level=None)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert [data for (data,) in connection.execute("SELECT data FROM t")] == [kept] * 3
+    connection.execute("INSERT INTO t VALUES (1, ?)", (kept * 100,))
+    connection.executescript("PRAGMA incremental_vacuum")
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()

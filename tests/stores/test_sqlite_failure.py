@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from tailrace.contracts import Delete
 from tailrace.errors import StoreError, StoreFull, StoreUnavailable
 from tailrace.model import EndingKind, Event
 from tailrace.stores import SqliteStore
@@ -144,6 +144,7 @@ def test_closing_while_the_disk_fails_ends_and_tells_who_waits(
 def test_on_a_full_disk_a_delete_makes_room_for_what_waits(tmp_path: Path) -> None:
     """SQLite's own limit on pages, not an injected error."""
     pages = 200
+    dice = random.Random(pages)  # of what it gives nothing can be compressed
 
     def small(uri: str) -> sqlite3.Connection:
         connection = connect(uri)
@@ -154,17 +155,17 @@ def test_on_a_full_disk_a_delete_makes_room_for_what_waits(tmp_path: Path) -> No
         maker = Maker()
         store = SqliteStore(tmp_path / "a.db", connector=small, commit_interval=0.001)
         await store.open()
-        large, number = written(maker, store, "large", *[b"x" * 10_000] * 40)
+        large, number = written(maker, store, "large", *(dice.randbytes(10_000) for _ in range(40)))
         store.write(maker.append(large.generation, ending=EndingKind.COMPLETED))
         info, number = written(maker, store, "small", b"kept")
         with contextlib.suppress(StoreFull):
             await store.committed(number)
         while not store.health().full:
-            number = store.write(maker.append(info.generation, b"y" * 20_000))
+            number = store.write(maker.append(info.generation, dice.randbytes(20_000)))
             with contextlib.suppress(StoreFull):
                 await store.committed(number)
         expected = await read_all(store, info.generation)
-        store.write(Delete(large.generation))
+        await store.delete([large.generation], lambda: None)
         await until(lambda: not store.health().failure)
         await store.committed(number)
         assert await read_all(store, info.generation) == expected

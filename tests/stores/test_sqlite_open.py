@@ -85,7 +85,7 @@ def test_nothing_is_left_but_the_file_after_closing(tmp_path: Path) -> None:
     asyncio.run(filled(path))
     assert not [thread for thread in threading.enumerate() if "tailrace" in thread.name]
     names = {entry.name for entry in path.parent.iterdir()}
-    assert names <= {"a.db", "a.db.lock"}
+    assert names <= {"a.db", "a.db.lock", "a.db.reserve"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")

@@ -187,6 +187,21 @@ class Store(Protocol):
         """
         ...
 
+    async def delete(self, generations: Sequence[str], then: Callable[[], None]) -> None:
+        """Delete streams ahead of all changes that wait; durable on return.
+
+        Works on a full medium, where the medium lets it, since a delete makes room. Until it is
+        durable the streams can be read and written as before. At that moment ``then`` is called,
+        and when it returns they are gone as by ``Delete``; both in one turn of the event loop,
+        whether or not the caller still waits. ``then`` must not raise.
+
+        generations: of streams, deleted together or not at all; one that is not there is passed
+            over. One that forks need is kept for them, out of sight.
+
+        Raises StoreFull or StoreUnavailable: then nothing has happened, and nothing will.
+        """
+        ...
+
     async def committed(self, number: int) -> None:
         """Return when that change is durable, and hurry the commit that covers it.
 

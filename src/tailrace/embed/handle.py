@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 from tailrace.embed.records import check_type, encode
 from tailrace.errors import MalformedOffset, OffsetGone, ShuttingDown, TailraceError
-from tailrace.log.catalogue import EARLIEST, LATEST, Catalogue
+from tailrace.log.catalogue import Catalogue
 from tailrace.log.lifecycle import State
+from tailrace.log.places import EARLIEST, LATEST
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, Ending, EndingKind, Offset
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 from weakref import WeakValueDictionary
 
 from tailrace.contracts import Append, Create, Delete, Listing, Marker, Sink, Source, Trim, View
-from tailrace.errors import NotFound, OffsetGone, StreamDeleted, StreamExists, TooMany
+from tailrace.errors import NotFound, StreamDeleted, StreamExists, TooMany
 from tailrace.log import forking
 from tailrace.log.cursor import Cursor
 from tailrace.log.expiry import first_deadline
@@ -23,13 +23,11 @@ from tailrace.log.lifecycle import Action, State, after, interrupted
 from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Forking, Making, Records, differs, is_same_fork, made
 from tailrace.log.merging import Merges
+from tailrace.log.places import anchor, place
 from tailrace.log.retention import Retention
 from tailrace.log.stream import Stream
-from tailrace.model import RANDOM_BITS, EndingKind, Offset, StreamInfo, mint_generation
+from tailrace.model import RANDOM_BITS, EndingKind, StreamInfo, mint_generation
 from tailrace.wire.media_type import is_json
-
-EARLIEST: Final = "-1"
-LATEST: Final = "now"
 
 
 def _random_bits() -> int:
@@ -63,7 +61,7 @@ class Catalogue:
         self.merges: Final = Merges(shared.heartbeats, shared.clock, patience)
         """Of several streams into one body each."""
         self.retention: Final = Retention(
-            shared, lambda info: self._live.get(info.name) or self._admit(info), self._discard
+            shared, lambda info: self._live.get(info.name) or self._admit(info), self._erase
         )
 
     async def open(self) -> None:
@@ -137,7 +135,7 @@ class Catalogue:
         parent = await self._source_of(wish.source)
         making = wish.inherit(parent.info)
         await parent.committed()
-        place = self._anchor(parent, wish.anchor)
+        place = anchor(parent, wish.anchor)
         async with self._turn(name):
             existing = await self._find_for_making(name)
             if existing is None:
@@ -152,7 +150,7 @@ class Catalogue:
     async def _make_fork(
         self, name: str, parent: Stream, wish: Forking, records: Records
     ) -> Stream:
-        place = self._anchor(parent, wish.anchor)
+        place = anchor(parent, wish.anchor)
         taking = forking.Taking(wish.sub_offset, messages=is_json(parent.content_type))
         taken = await forking.taken(parent.range, place, taking)
         if parent.state is State.GONE:
@@ -171,14 +169,6 @@ class Catalogue:
             return await self.get(name)
         except StreamDeleted:
             raise StreamExists("The stream to be forked was deleted.") from None
-
-    @staticmethod
-    def _anchor(parent: Stream, anchor: Offset | str | None) -> int:
-        if anchor is None or anchor == LATEST:
-            return parent.visible
-        if not isinstance(anchor, Offset):
-            return parent.trimmed
-        return forking.place_of(parent.info, anchor)
 
     def _described(self, name: str, making: Making) -> StreamInfo:
         if self._count >= self._shared.max_streams:
@@ -275,27 +265,7 @@ class Catalogue:
 
     # --- reading --------------------------------------------------------------------------
 
-    @staticmethod
-    def place(stream: Stream, token: str | Offset) -> int:
-        """The number that an offset means in ``stream``.
-
-        Raises OffsetGone for an offset of another making of the name, or of what is no longer
-        kept. A number past the end of what can be seen reads as that end.
-        """
-        if token == EARLIEST:
-            return stream.trimmed
-        if token == LATEST:
-            return stream.visible
-        assert isinstance(token, Offset)  # noqa: S101 - the two words are all the strings
-        seq = forking.locate(stream.info, token)
-        if seq is None:
-            raise OffsetGone(
-                "This offset belongs to another stream, perhaps an earlier one of this name; "
-                "start again from -1."
-            )
-        if seq < stream.trimmed:
-            raise OffsetGone("What follows this offset is no longer kept; start again from -1.")
-        return min(seq, stream.visible) if stream.ending is None else seq
+    place = staticmethod(place)
 
     def touch(self, stream: Stream) -> None:
         """It is read or written: where it has a TTL, that begins anew."""
@@ -330,9 +300,19 @@ class Catalogue:
             source.stop(kind, reason)
 
     async def delete(self, name: str) -> None:
-        """Stop its source, tell its readers, forget it, erase it. Raises NotFound, StoreError."""
-        stream = await self.get(name)
-        await self._shared.commits.durable(self._discard(stream))
+        """Erase it, stop its source, tell its readers, forget it.
+
+        Raises NotFound, or StoreError: then nothing has happened to it.
+        """
+        await self._erase([await self.get(name)])
+
+    async def _erase(self, streams: Sequence[Stream]) -> None:
+        def let_go() -> None:
+            for stream in streams:
+                if self._live.get(stream.name) is stream:
+                    self._let_go(stream)
+
+        await self._shared.store.delete([stream.generation for stream in streams], let_go)
 
     def drop(self, stream: Stream) -> None:
         """As ``delete``, without waiting; nothing where that was done before."""
@@ -349,13 +329,16 @@ class Catalogue:
         self._shared.history.forget(stream.generation)
         await self._shared.commits.durable(number)
 
-    def _discard(self, stream: Stream) -> int:
-        self.stop(stream, EndingKind.CANCELLED, "The stream was deleted.")
+    def _discard(self, stream: Stream) -> None:
         after(stream.state, Action.DELETE)
-        number = self._shared.store.write(Delete(stream.generation))
-        stream.expire()
+        self._let_go(stream)
+        self._shared.store.write(Delete(stream.generation))
+
+    def _let_go(self, stream: Stream) -> None:
+        self.stop(stream, EndingKind.CANCELLED, "The stream was deleted.")
+        if stream.state is not State.GONE:
+            stream.expire()
         self._forget(stream)
-        return number
 
     def _forget(self, stream: Stream) -> None:
         """The store has it no more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -37,13 +37,13 @@ class Retention:
         self,
         shared: Machinery,
         bring: Callable[[StreamInfo], Stream],
-        discard: Callable[[Stream], int],
+        erase: Callable[[Sequence[Stream]], Awaitable[None]],
     ) -> None:
-        """``bring`` gives the stream that the store described; ``discard`` deletes one and
-        returns the number of that change."""
+        """``bring`` gives the stream that the store described; ``erase`` deletes some, on a full
+        disk, too, and returns when that is durable."""
         self._shared = shared
         self._bring = bring
-        self._discard = discard
+        self._erase = erase
         self._deadlines = Deadlines(shared.wall())
         self._some = False
         """Whether there may be a stream with a deadline, to be looked for."""
@@ -88,18 +88,21 @@ class Retention:
         return True
 
     async def expire(self) -> int:
-        """Delete the streams whose time is over; how many."""
+        """Delete the streams whose time is over; how many. Raises StoreError."""
         gone = 0
         while self._some:
             now = self._shared.wall()
             infos = (await self._shared.store.list("", limit=_PAGE, due=now)).streams
+            over = []
             for info in infos:
                 stream = self._bring(info)
                 if self.is_over(stream):
-                    self._discard(stream)
-                    gone += 1
+                    over.append(stream)
                 else:
                     self._tell(stream)
+            if over:
+                await self._erase(over)
+                gone += len(over)
             if len(infos) < _PAGE:
                 break
             await asyncio.sleep(0)
@@ -140,9 +143,8 @@ class Retention:
                     break
                 victims.append(info)
                 excess -= info.size
-            numbers = [self._discard(self._bring(i)) for i in victims]
-            if numbers:
-                await self._shared.commits.durable(numbers[-1])
+            if victims:
+                await self._erase([self._bring(info) for info in victims])
             retired += len(victims)
             if not victims or len(victims) < len(page.streams):
                 return retired

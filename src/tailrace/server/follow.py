@@ -23,9 +23,9 @@ from typing import Any, Final, NamedTuple
 
 from tailrace.contracts import Sink
 from tailrace.errors import BadRequest, RequestError, StoreError
-from tailrace.log.catalogue import EARLIEST
 from tailrace.log.cursor import Cursor
 from tailrace.log.merging import Lane, Merge
+from tailrace.log.places import EARLIEST
 from tailrace.log.stream import Stream
 from tailrace.model import Offset
 from tailrace.server.exchange import Exchange

@@ -21,8 +21,8 @@ from typing import Final
 
 from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, MalformedOffset, NotFound, ShuttingDown, TailraceError
-from tailrace.log.catalogue import EARLIEST, LATEST
 from tailrace.log.lifecycle import State
+from tailrace.log.places import EARLIEST, LATEST
 from tailrace.log.stream import Stream
 from tailrace.model import Event, Offset
 from tailrace.server import stream_fields as say

@@ -100,6 +100,10 @@ class Batch:
         if self.creates.pop(generation, None) is None:
             self.deletes.add(generation)
             return
+        self.vacate(generation)
+
+    def vacate(self, generation: str) -> None:
+        """The names that it takes here are nobody's: there is no such stream in the file."""
         for takers in self.aliases.values():
             takers[:] = ["" if taker == generation else taker for taker in takers]
 

@@ -8,9 +8,19 @@ erased with it, in the same step.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tailrace.model import Offset
+
+
+class Plan(NamedTuple):
+    """What deleting some streams comes to."""
+
+    erased: Sequence[str]
+    """Generations that go, those included that only these streams needed."""
+    hidden: Sequence[str]
+    """Generations that stay for their forks, marked as deleted."""
 
 
 class Forks:
@@ -33,6 +43,30 @@ class Forks:
     def is_deleted(self, generation: str) -> bool:
         """Whether it was deleted and is kept for forks."""
         return generation in self._deleted
+
+    def orphans(self) -> list[str]:
+        """Those that were deleted and kept for forks that are not there: a crash came between."""
+        return [generation for generation in self._deleted if not self._needed[generation]]
+
+    def plan(self, generations: Iterable[str]) -> Plan:
+        """What deleting all of these would come to; changes nothing."""
+        erased, hidden = dict[str, None](), dict[str, None]()
+        released: Counter[str] = Counter()
+        waiting = list(generations)
+        while waiting:
+            gone = waiting.pop()
+            if gone in erased:
+                continue
+            if self._needed[gone] > released[gone]:
+                hidden[gone] = None
+                continue
+            erased[gone] = None
+            hidden.pop(gone, None)
+            for ancestor in self._ancestries.get(gone, ()):
+                released[ancestor] += 1
+                if ancestor in hidden or ancestor in self._deleted:
+                    waiting.append(ancestor)
+        return Plan(list(erased), list(hidden))
 
     def delete(self, generation: str) -> list[str]:
         """Generations to be erased now: none where the stream is still needed."""

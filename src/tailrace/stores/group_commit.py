@@ -12,7 +12,8 @@ event loop one hand-over and one callback, whatever the number of events in it.
              │             v
              ├──────── of the medium: reopen, after a pause that doubles: did the batch become
              │         durable after all? If not, commit it again, together with what was written
-             │         meanwhile (deletes among it may be what makes room on a full disk).
+             │         meanwhile. Deletes that arrive in the pause are done ahead of it, and end it:
+             │         they may have made the room that it needs (``removals``).
              └──────── any other: the same at once, but without the changes that cannot be
                        written, which are found (``isolation``) and refused.
 
@@ -27,20 +28,21 @@ truncated. Deletes within that half share one erasure.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
-from tailrace.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
+from tailrace.errors import StoreError, StoreRefused, StoreUnavailable
 from tailrace.stores.batch import Batch
+from tailrace.stores.failures import copy, explain, fail_waiter, is_full
 from tailrace.stores.forks import Forks
 from tailrace.stores.isolation import is_of_medium
 from tailrace.stores.refusals import Refusals
-from tailrace.stores.sqlite_schema import primary_code
+from tailrace.stores.removals import Removals
 from tailrace.stores.sqlite_writer import Writer
 from tailrace.stores.tails import Tails
 
@@ -53,7 +55,7 @@ _RETRY_FIRST: Final = 0.1
 _RETRY_LONGEST: Final = 5.0
 # A reader was in the way of truncating the log: reads are bounded, so it is gone soon.
 _ERASE_AGAIN: Final = 0.1
-_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED: Final = "The store is closed."
 _REFUSED: Final = "The store cannot keep this change; nothing of it was kept."
 
 
@@ -96,11 +98,14 @@ class GroupCommit:
         self.failure: StoreError | None = None
         self.durable_row = tails.row - 1
         self.refusals = Refusals(tails, forks)
+        self.removals = Removals(partial(self._call, writer.delete), forks)
         self._durable = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._moving = True
         """Whether events may be laid into segments now."""
         self._wake = asyncio.Event()
+        self._rouse = asyncio.Event()
+        """Ends a pause after a failure."""
         self._timer: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
         self._erase_row = 0
@@ -131,15 +136,6 @@ class GroupCommit:
         """What the file may not have yet, oldest first."""
         return [self.pending] if self.in_flight is None else [self.in_flight, self.pending]
 
-    def taker(self, name: str) -> str | None:
-        """The generation that was the last to take a further name, of which the file may not say
-        so yet. None: none did; empty: one that is gone.
-        """
-        for batch in reversed(self.uncommitted_batches()):
-            if takers := batch.aliases.get(name):
-                return takers[-1]
-        return None
-
     def arm(self) -> None:
         """Something was put into ``pending`` while nothing was under way."""
         self.armed = True
@@ -159,7 +155,7 @@ class GroupCommit:
         if number <= self._durable:
             return
         if self.failure is not None:
-            raise _copy(self.failure)
+            raise copy(self.failure)
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append((number, waiter))
         # The task resumes in the loop's next turn: all who began to wait in this one share
@@ -167,14 +163,28 @@ class GroupCommit:
         self._wake.set()
         await waiter
 
+    async def delete(self, generations: Sequence[str], then: Callable[[], None]) -> None:
+        """Delete streams that the file has, ahead of all that waits. Raises StoreError.
+
+        ``then`` is called when the file has done it, whether or not the caller still waits.
+        """
+        if self._task.done():
+            raise StoreUnavailable(_CLOSED)
+        waiter = self.removals.add(generations, then)
+        self._wake.set()
+        self._rouse.set()
+        await waiter
+
     async def close(self) -> None:
         """Commit what waits and erase what was deleted, as far as the medium lets us."""
         self._closing.set()
+        self._rouse.set()
         if self._erase_timer is not None:
             self._begin_erasure()
         self._wake.set()
         await self._task
-        self._fail_waiters(StoreUnavailable("The store is closed."))
+        self._fail_waiters(StoreUnavailable(_CLOSED))
+        self.removals.fail(StoreUnavailable(_CLOSED))
 
     async def _run(self) -> None:
         try:
@@ -209,6 +219,7 @@ class GroupCommit:
     def _is_urgent(self) -> bool:
         return (
             bool(self._waiters)
+            or self.removals.wait
             or (self._moving and self._tails.has_due and not self._closing.is_set())
             or (self._moving and self._row_to_free() >= self._tails.oldest_row)
         )
@@ -235,6 +246,9 @@ class GroupCommit:
         await self._sleep(_RETRY_FIRST)
 
     async def _step(self) -> None:
+        if self.removals.wait:
+            await self.removals.run()
+            return
         batch = self.pending
         target = self._row_to_free()
         # On the way out nothing moves that does not have to.
@@ -268,7 +282,7 @@ class GroupCommit:
             if number > batch.number:
                 self._waiters.append((number, waiter))
             elif number in self.refusals:
-                _fail_waiter(waiter, StoreRefused(_REFUSED))
+                fail_waiter(waiter, StoreRefused(_REFUSED))
             elif not waiter.done():
                 waiter.set_result(None)
 
@@ -278,18 +292,22 @@ class GroupCommit:
         # Whatever it was, a bug of ours included: the batch is kept and the task lives on.
         if self.failure is None:
             _log.error("A commit failed: %s", error)
-        self.failure = _explain(error)
+        self.failure = explain(error)
         self._fail_waiters(self.failure)
 
     def _fail_waiters(self, failure: StoreError) -> None:
         waiters, self._waiters = self._waiters, []
         for _, waiter in waiters:
-            _fail_waiter(waiter, failure)
+            fail_waiter(waiter, failure)
 
     async def _retry(self, batch: Batch, failure: Exception) -> None:
         """Return when the batch, and what it absorbed, is durable. Raises _GaveUpError."""
         pause = _RETRY_FIRST
         unwell = is_of_medium(failure)
+        if batch.moves and is_full(failure):
+            # They can wait, and what remains may need little room.
+            self._hold_moves(batch)
+            unwell = False
         while True:
             last_try = self._closing.is_set()
             if unwell:
@@ -330,7 +348,7 @@ class GroupCommit:
             self._hold_moves(batch)
 
     def _hold_moves(self, batch: Batch) -> None:
-        """No change is to blame, so perhaps a move is: its events are durable as they are."""
+        """Perhaps a move is to blame, which can wait: its events are durable as they are."""
         batch.moves = []
         self._moving = False
         self._loop.call_later(_RETRY_LONGEST, self._move_again)
@@ -340,10 +358,18 @@ class GroupCommit:
         self._wake.set()
 
     async def _sleep(self, pause: float) -> None:
-        try:
-            await asyncio.wait_for(self._closing.wait(), pause)
-        except TimeoutError:
-            return
+        """Wait, unless the store is being closed, or a delete has perhaps made room."""
+        end = self._loop.time() + pause
+        while not self._closing.is_set():
+            self._rouse.clear()
+            if self.removals.wait:
+                if await self.removals.run():
+                    return
+                continue
+            try:
+                await asyncio.wait_for(self._rouse.wait(), end - self._loop.time())
+            except TimeoutError:
+                return
 
     def _absorb_pending(self, batch: Batch) -> None:
         batch.absorb(self.pending)
@@ -372,24 +398,3 @@ class GroupCommit:
 
     async def _call(self, function: Callable[..., _T], *arguments: object) -> _T:
         return await self._loop.run_in_executor(self._executor, function, *arguments)
-
-
-def _explain(error: Exception) -> StoreError:
-    code = primary_code(error)
-    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in _NO_ROOM:
-        return StoreFull("The store's disk is full; writing resumes when there is room.")
-    if code == sqlite3.SQLITE_CORRUPT:
-        return StoreUnavailable("The store's file is damaged; nothing can be written.")
-    if not is_of_medium(error):
-        return StoreUnavailable("The store cannot commit, and keeps trying.")
-    return StoreUnavailable("The store cannot write to its disk, and keeps trying.")
-
-
-def _fail_waiter(waiter: asyncio.Future[None], failure: StoreError) -> None:
-    if not waiter.done():
-        waiter.set_exception(_copy(failure))
-
-
-def _copy(failure: StoreError) -> StoreError:
-    """An exception object of one's own: one that is raised in many tasks collects tracebacks."""
-    return type(failure)(str(failure))

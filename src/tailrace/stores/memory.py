@@ -8,7 +8,7 @@ the changes that went over; those that were accepted stay readable, and deletes 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Final
@@ -247,6 +247,12 @@ class MemoryStore:
         self._index.discard(stream)
         if self._names.get(stream.name) == generation:
             del self._names[stream.name]
+
+    async def delete(self, generations: Sequence[str], then: Callable[[], None]) -> None:
+        """Delete streams at once; see ``Store.delete``. Raises nothing: it makes room."""
+        then()
+        for generation in generations:
+            self.write(Delete(generation))
 
     async def committed(self, number: int) -> None:
         """Return at once. Raises StoreFull for a change that went over the limit."""

@@ -22,31 +22,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tailrace.contracts import (
-    Alias,
     Append,
     Change,
     Create,
     Delete,
     Listing,
-    Note,
-    Renew,
     StoreHealth,
-    Trim,
     Writers,
 )
 from tailrace.errors import (
-    ConfigError,
     NotFound,
-    StartupError,
-    StoreLocked,
-    StoreUnavailable,
+    StoreRefused,
     StreamIsClosed,
 )
 from tailrace.model import DATA, Event, StreamInfo
@@ -54,11 +48,17 @@ from tailrace.stores.batch import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
 from tailrace.stores.group_commit import GroupCommit, Pace
 from tailrace.stores.lock import StoreLock
+from tailrace.stores.sqlite_changes import Changes
 from tailrace.stores.sqlite_listing import Query, in_memory, merged
 from tailrace.stores.sqlite_reader import Reader
 from tailrace.stores.sqlite_recovery import Recovered
-from tailrace.stores.sqlite_schema import primary_code
-from tailrace.stores.sqlite_uncommitted import Uncommitted, UncommittedWriters
+from tailrace.stores.sqlite_schema import cannot_open
+from tailrace.stores.sqlite_uncommitted import (
+    Uncommitted,
+    UncommittedWriters,
+    any_made,
+    taker_of,
+)
 from tailrace.stores.sqlite_writer import Connector, Durability, Writer, connect
 from tailrace.stores.storable import check, check_append
 from tailrace.stores.tails import Tail, Tails
@@ -115,6 +115,7 @@ class SqliteStore:
         self._reads: dict[tuple[str, int, int], asyncio.Future[list[Event]]] = {}
         self._tails: Tails
         self._commit: GroupCommit
+        self._changes: Changes
         self._writer_thread: ThreadPoolExecutor
         self._reader_threads: ThreadPoolExecutor
 
@@ -138,7 +139,7 @@ class SqliteStore:
             found = await self._loop.run_in_executor(self._writer_thread, self._writer.open)
         except (sqlite3.Error, OSError) as error:
             self._release()
-            raise _cannot_open(self._path, error) from error
+            raise cannot_open(self._path, error) from error
         except BaseException:
             self._release()
             raise
@@ -156,8 +157,11 @@ class SqliteStore:
             self._writer, self._writer_thread, self._tails, self._forks, self._pace
         )
         self._commit.refusals.tell = self._tell
+        self._changes = Changes(self._commit, self._tails, self._forks)
         if found.unerased:
             self._commit.erase_soon()
+        for generation in self._forks.orphans():
+            self.write(Delete(generation))
         infos = [tail.info for tail in found.tails]
         return [i for i in infos if i.source and i.ending is None and not i.deleted]
 
@@ -205,10 +209,10 @@ class SqliteStore:
             self._create(change)
             return change.info.generation
         if isinstance(change, Delete):
-            self._delete(change.generation)
+            self._changes.delete(change.generation)
             return ""
         assert not isinstance(change, Append)  # noqa: S101 - they go another way
-        self._adjust(change)
+        self._changes.adjust(change)
         return change.generation
 
     def _append(self, change: Append) -> None:
@@ -243,6 +247,9 @@ class SqliteStore:
 
     def _create(self, change: Create) -> None:
         info = change.info
+        doomed = self._commit.removals.doomed
+        if doomed and not doomed.isdisjoint(ancestor.generation for ancestor in info.ancestry):
+            raise NotFound("The stream to be forked is being deleted.")
         stream = self._tails.create(info)
         self._forks.add(info.generation, info.ancestry)
         self._commit.pending.creates[info.generation] = (stream, info)
@@ -250,41 +257,24 @@ class SqliteStore:
         assert tail is not None  # noqa: S101 - made two lines above
         self._extend(tail, Append(info.generation, change.events, change.ending))
 
-    def _delete(self, generation: str) -> None:
-        for gone in self._forks.delete(generation):
-            tail = self._tails.forget(gone)
-            self._commit.pending.delete(gone, None if tail is None else tail.stream)
-            self._commit.erase_soon()
-        if self._forks.is_deleted(generation):
-            self._commit.pending.hide(generation)
-            # Its further names and its note go now.
-            self._commit.erase_soon()
-            tail = self._tails.get(generation)
-            if tail is not None:
-                self._tails.hide(tail)
+    async def delete(self, generations: Sequence[str], then: Callable[[], None]) -> None:
+        """Delete streams, durable on return; see ``Store.delete``."""
+        if any_made(generations, self._commit.uncommitted_batches()):
+            # Only what is in the file can be deleted there. A stream whose making is refused
+            # is gone, too.
+            with suppress(StoreRefused):
+                await self._commit.committed(self._number)
+        await self._commit.delete(generations, partial(self._deleted, generations, then))
 
-    def _adjust(self, change: Renew | Trim | Alias | Note) -> None:
-        generation = change.generation
-        tail = self._tails.get(generation)
-        if isinstance(change, (Alias, Note)):
-            if not self._forks.is_deleted(generation) and not self._commit.is_deleted(generation):
-                self._describe(change, tail)
-        elif isinstance(change, Renew):
-            self._commit.pending.renewals[generation] = change.deadline
-            if tail is not None:
-                self._tails.renew(tail, change.deadline)
-        else:
-            self._commit.pending.trim_stream(generation, change.seq)
-            if tail is not None:
-                tail.trim(change.seq)
-
-    def _describe(self, change: Alias | Note, tail: Tail | None) -> None:
-        if isinstance(change, Alias):
-            self._commit.pending.alias(change.generation, change.name)
-            return
-        self._commit.pending.note(change.generation, change.data)
-        if tail is not None:
-            tail.note(change.data)
+    def _deleted(self, generations: Sequence[str], then: Callable[[], None]) -> None:
+        """The file has deleted these, and memory follows."""
+        try:
+            then()
+        finally:
+            for generation in generations:
+                for batch in self._commit.uncommitted_batches():
+                    batch.vacate(generation)
+                self.write(Delete(generation))
 
     async def committed(self, number: int) -> None:
         """Wait until a change is durable; see ``Store.committed``."""
@@ -323,7 +313,7 @@ class SqliteStore:
         # of its own.
         events = list(await asyncio.shield(reading))
         if not events and tail is not None and self._tails.get(generation) is tail:
-            _refuse_gap(tail, after)
+            tail.refuse_gap(after)
         return events
 
     def _finished(self, key: tuple[str, int, int], done: asyncio.Future[list[Event]]) -> None:
@@ -342,7 +332,7 @@ class SqliteStore:
             tail = self._tails.named(name)
             if tail is not None:
                 return tail.info
-            taker = self._commit.taker(name)
+            taker = taker_of(name, self._commit.uncommitted_batches())
             if taker and self._tails.get(taker) is None:
                 await self._commit.committed(self._number)
                 continue
@@ -399,15 +389,3 @@ class SqliteStore:
         known = in_memory(listed, query)
         page = await self._loop.run_in_executor(self._reader_threads, self._reader.list, query)
         return merged(known, page, query, uncommitted.applied)
-
-
-def _cannot_open(path: Path, error: Exception) -> StartupError:
-    if primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return StoreLocked(f"The store {path} is locked by another program; close that one.")
-    return ConfigError(f"The store {path} cannot be opened: {error}.")
-
-
-def _refuse_gap(tail: Tail, after: int) -> None:
-    """Raise StoreUnavailable where a file that gave nothing should have had something."""
-    if tail.begin(after) < tail.segmented:
-        raise StoreUnavailable("The store could not read this part of its data.")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from tailrace.model import StreamInfo
 from tailrace.stores.batch import Batch, Move
-from tailrace.stores.journal import seal
+from tailrace.stores.forks import Plan
+from tailrace.stores.isolation import is_of_medium
+from tailrace.stores.journal import decode, seal, unseal
 from tailrace.stores.segments import cut
 from tailrace.stores.sqlite_names import decide_takers, forget_names, give_names
 
@@ -52,6 +55,24 @@ def apply(connection: sqlite3.Connection, batch: Batch) -> int:
     return size + len(blob.data)
 
 
+def attempt(connection: sqlite3.Connection, batch: Batch) -> Exception | None:
+    """Find what keeps the batch from being written; None: nothing. Changes nothing.
+
+    Raises errors of the medium.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        apply(connection, batch)
+    except Exception as error:
+        if is_of_medium(error):
+            raise
+        return error
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return None
+
+
 def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
     return (
         stream,
@@ -74,9 +95,11 @@ def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
 
 def _remember(connection: sqlite3.Connection, batch: Batch) -> None:
     """Write what is kept of streams beside their events."""
+    # Of a stream that is still there: it may have been deleted ahead of the batch.
     connection.executemany(
-        "INSERT OR REPLACE INTO producers (stream, id, epoch, seq, closed) VALUES (?, ?, ?, ?, ?)",
-        [(stream, *producer) for (stream, _), producer in batch.producers.items()],
+        "INSERT OR REPLACE INTO producers (stream, id, epoch, seq, closed)"
+        " SELECT id, ?, ?, ?, ? FROM streams WHERE id = ?",
+        [(*producer, stream) for (stream, _), producer in batch.producers.items()],
     )
     connection.executemany(
         "UPDATE streams SET writer_seq = ? WHERE id = ?",
@@ -92,6 +115,34 @@ def _remember(connection: sqlite3.Connection, batch: Batch) -> None:
     )
     for generation in batch.hidden:
         _hide(connection, generation)
+
+
+def delete(connection: sqlite3.Connection, plan: Plan) -> list[int]:
+    """Delete streams, and mark those that stay for their forks; the keys of what was deleted."""
+    keys = [key for generation in plan.erased for key in _key(connection, generation)]
+    for generation in plan.erased:
+        _delete(connection, generation)
+    for generation in plan.hidden:
+        _hide(connection, generation)
+    return keys
+
+
+def clear_journal(connection: sqlite3.Connection, streams: Collection[int]) -> None:
+    """Take what the journal has of these streams out of its rows, each in a transaction.
+
+    The rows stay, also those that have nothing left: a row tells that its batch was committed.
+    """
+    rows = connection.execute("SELECT id FROM journal").fetchall()
+    for (row,) in rows:
+        blob = connection.execute(
+            "SELECT crc, plain, data FROM journal WHERE id = ?", (row,)
+        ).fetchone()
+        records = [(stream, (event,)) for stream, event in decode(unseal(*blob))]
+        kept = [record for record in records if record[0] not in streams]
+        if len(kept) < len(records):
+            connection.execute(
+                "UPDATE journal SET crc = ?, plain = ?, data = ? WHERE id = ?", (*seal(kept), row)
+            )
 
 
 def _trim(connection: sqlite3.Connection, generation: str, seq: int) -> None:
@@ -129,6 +180,8 @@ def _key(connection: sqlite3.Connection, generation: str) -> list[int]:
 
 def _move(connection: sqlite3.Connection, move: Move) -> int:
     size = 0
+    if not connection.execute("SELECT 1 FROM streams WHERE id = ?", (move.stream,)).fetchone():
+        return 0  # deleted ahead of the batch
     for events in cut(move.events):
         blob = seal([(move.stream, events)])
         connection.execute(

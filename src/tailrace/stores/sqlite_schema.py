@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tailrace.errors import StoreCorrupt, StoreTooNew
+from tailrace.errors import ConfigError, StartupError, StoreCorrupt, StoreLocked, StoreTooNew
 from tailrace.stores.wal import judge
 
 logger = logging.getLogger(__name__)
@@ -289,6 +289,13 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+def cannot_open(path: Path, error: Exception) -> StartupError:
+    """Make the error for a file that cannot be used at all."""
+    if primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return StoreLocked(f"The store {path} is locked by another program; close that one.")
+    return ConfigError(f"The store {path} cannot be opened: {error}.")
 
 
 def corrupt(path: Path, how: str) -> StoreCorrupt:

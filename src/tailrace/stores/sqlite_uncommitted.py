@@ -61,3 +61,18 @@ class UncommittedWriters:
         """The writers as they are by now."""
         producers = {producer.id: producer for producer in found.producers} | self._producers
         return Writers(self._writer_seq or found.writer_seq, tuple(producers.values()))
+
+
+def taker_of(name: str, batches: Sequence[Batch]) -> str | None:
+    """The generation that was the last to take a further name, of which the file may not say so
+    yet. None: none did; empty: one that is gone.
+    """
+    for batch in reversed(batches):
+        if takers := batch.aliases.get(name):
+            return takers[-1]
+    return None
+
+
+def any_made(generations: Sequence[str], batches: Sequence[Batch]) -> bool:
+    """Whether any of these streams is made by a batch, so that the file may not have it yet."""
+    return any(generation in batch.creates for generation in generations for batch in batches)

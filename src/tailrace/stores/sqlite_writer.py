@@ -33,10 +33,13 @@ from typing import BinaryIO, Final, Literal, TypeAlias
 from tailrace.model import StreamInfo
 from tailrace.stores import sqlite_schema as schema
 from tailrace.stores.batch import Batch
-from tailrace.stores.isolation import find_fitting, is_of_medium
+from tailrace.stores.failures import may_want_room
+from tailrace.stores.forks import Plan
+from tailrace.stores.isolation import find_fitting
 from tailrace.stores.journal import unseal
-from tailrace.stores.scrub import pages_in_log, scrub
-from tailrace.stores.sqlite_apply import apply, newest_row
+from tailrace.stores.reserve import Reserve
+from tailrace.stores.scrub import pages_in_log, scrub, scrub_free
+from tailrace.stores.sqlite_apply import apply, attempt, clear_journal, delete, newest_row
 from tailrace.stores.sqlite_recovery import Recovered, Recovery, find_stream
 
 Durability: TypeAlias = Literal["full", "process"]
@@ -54,6 +57,9 @@ BUSY_TIMEOUT_MS: Final = 2000
 # What is beyond goes back to the file system, so many at a time.
 _SPARE_PAGES: Final = 4096
 _VACUUM_PAGES: Final = 2048
+# Near a full disk a delete gives back free pages until so many bytes are free: what the log grows
+# to before it is copied (see below), and some more.
+_ROOM: Final = 16 * 1024 * 1024
 # Bytes of events in the log before it is copied into the file. The log becomes two or three
 # times as large (pages are written whole, cleared ones too), which is some 10 MiB.
 _CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
@@ -97,6 +103,12 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._file: BinaryIO | None = None
         self._log_bytes = 0
+        self._log_limit = _CHECKPOINT_BYTES
+        self._reserve = Reserve(path)
+        self._failed = False
+        """Whether what the page cache has may differ from what the disk has."""
+        self._free_zeroed = True
+        """Whether free pages have none of the bytes that they held."""
         self._changed: set[int] | None = None
         """Pages that changed since they were scrubbed; None: any may have."""
 
@@ -116,6 +128,8 @@ class Writer:
             found = Recovery(connection).run()
             # Whatever was deleted before a crash may be in its log.
             found.unerased |= crashed
+            self._free_zeroed = not crashed
+            self._keep_reserve()
             return found
         except (sqlite3.DatabaseError, ValueError) as error:
             self.close()
@@ -138,11 +152,83 @@ class Writer:
             size = apply(connection, batch)
             connection.execute("COMMIT")
             self._log_bytes += size + _COMMIT_OVERHEAD
-            if self._log_bytes >= _CHECKPOINT_BYTES:
+            if self._log_bytes >= self._log_limit:
                 self._checkpoint(connection, "PASSIVE")
+                self._keep_reserve()
         except BaseException:
+            self._failed = True
             self._drop()
             raise
+
+    def delete(self, plan: Plan) -> None:
+        """Delete streams in a transaction of their own, in the reserve where there is no room.
+
+        Durable on return. What raises has deleted nothing.
+        """
+        if not self._failed:
+            try:
+                self._delete(self._connection or self._connect(), plan)
+            except (sqlite3.Error, OSError) as error:
+                if not may_want_room(error):
+                    raise
+            else:
+                return
+        self._reserve.release()
+        try:
+            self._delete_in_place(plan)
+        finally:
+            self._reserve.fill()
+
+    def _delete(self, connection: sqlite3.Connection, plan: Plan) -> list[int]:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            streams = delete(connection, plan)
+            connection.execute("COMMIT")
+            self._log_bytes += _COMMIT_OVERHEAD
+        except BaseException:
+            self._failed = True
+            self._drop()
+            raise
+        return streams
+
+    def _delete_in_place(self, plan: Plan) -> None:
+        """Delete without writing the pages that become free; then make room."""
+        self.reopen()
+        connection = self._connection or self._connect()
+        connection.execute("PRAGMA secure_delete = FAST").fetchall()
+        # They are zeroed where they lie. A crash before that leaves a log behind, which tells.
+        self._free_zeroed = False
+        streams = self._delete(connection, plan)
+        try:
+            clear_journal(connection, streams)
+            if self._checkpoint(connection, "PASSIVE"):
+                self._zero_free()
+                self._make_room()
+            if self._connection is not None:
+                self._connection.execute("PRAGMA secure_delete = ON").fetchall()
+        except (sqlite3.Error, OSError, ValueError):
+            # What was to be done is done. Whoever writes next finds out how the disk is.
+            self._failed = True
+            self._drop()
+
+    def _make_room(self) -> None:
+        """Give free pages back to the file system, in steps that have room in the log."""
+        connection = self._connect()
+        page_size = _pragma(connection, "page_size")
+        clear = self._checkpoint(connection, "TRUNCATE")
+        spare = _pragma(connection, "freelist_count")
+        while clear and spare and (free := self._reserve.free()) < _ROOM:
+            # A page that moves is written, and so are those that point to it.
+            step = max(1, min(spare, free // page_size // 4))
+            connection.executescript(f"PRAGMA incremental_vacuum({step})")
+            clear = self._checkpoint(connection, "TRUNCATE")
+            before, spare = spare, _pragma(connection, "freelist_count")
+            if spare >= before:
+                return
+
+    def _keep_reserve(self) -> None:
+        self._reserve.fill()
+        self._log_limit = self._reserve.log_limit(_CHECKPOINT_BYTES)
 
     def find_refused(self, batch: Batch, streams: Mapping[int, str]) -> Refused:
         """Which changes of a batch cannot be written, though the medium is well.
@@ -152,12 +238,12 @@ class Writer:
         """
         connection = self._connection or self._connect()
         try:
-            failure = _try(connection, batch.part((), streams))
+            failure = attempt(connection, batch.part((), streams))
             if failure is not None:
                 raise failure
             units = [unit for unit in dict.fromkeys(batch.owners) if unit]
             fitting = find_fitting(
-                units, lambda some: _try(connection, batch.part(set(some), streams)) is None
+                units, lambda some: attempt(connection, batch.part(set(some), streams)) is None
             )
             refused = set(units).difference(fitting)
             return {unit: find_stream(connection, unit) for unit in refused}
@@ -181,10 +267,12 @@ class Writer:
             except sqlite3.OperationalError as error:
                 if schema.primary_code(error) != sqlite3.SQLITE_FULL:
                     raise
-            return newest_row(connection)
+            row = newest_row(connection)
         except BaseException:
             self._drop()
             raise
+        self._failed = False
+        return row
 
     def erase(self) -> tuple[bool, bool]:
         """Clear the log, scrub the pages that changed, give back a step's worth of free ones.
@@ -202,19 +290,22 @@ class Writer:
             clear = self._checkpoint(connection, "TRUNCATE")
             if clear:
                 self._scrub()
+                if not self._free_zeroed and spare <= _VACUUM_PAGES:
+                    self._zero_free()
         except BaseException:
             self._drop()
             raise
         return clear, spare > _VACUUM_PAGES
 
     def _checkpoint(self, connection: sqlite3.Connection, mode: str) -> bool:
-        """Copy the log into the file; whether all of it was copied."""
+        """Copy the log into the file; whether the file has all of it now."""
         if self._changed is not None:
             with suppress(FileNotFoundError), schema.log_of(self._path).open("rb") as log:
                 self._changed |= pages_in_log(log, _pragma(connection, "page_size"))
-        busy, *_ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        row = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        busy, pages, copied = row
         self._log_bytes = 0
-        return not busy
+        return not busy and pages == copied
 
     def _scrub(self) -> None:
         # Its cached pages are as they were before the scrubbing: it must not write those.
@@ -225,9 +316,22 @@ class Writer:
         os.fsync(self._file.fileno())
         self._changed = set()
 
+    def _zero_free(self) -> None:
+        """Zero the pages that hold nothing. The file has all that the log has."""
+        # As for scrubbing, whose reasons these are, too.
+        self._drop()
+        if self._file is None:
+            return
+        scrub_free(self._file)
+        os.fsync(self._file.fileno())
+        self._free_zeroed = True
+
     def close(self) -> None:
         """Close; as the last connection in good order this also empties and removes the log."""
         self._drop()
+        if not self._free_zeroed and not schema.has_log(self._path):
+            with suppress(OSError):
+                self._zero_free()
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -274,21 +378,6 @@ class Writer:
         # Closing rolls back what is open. It can fail only on the medium that just failed.
         with suppress(sqlite3.Error):
             connection.close()
-
-
-def _try(connection: sqlite3.Connection, batch: Batch) -> Exception | None:
-    """What keeps the batch from being written; None: nothing. Raises errors of the medium."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        apply(connection, batch)
-    except Exception as error:
-        if is_of_medium(error):
-            raise
-        return error
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    return None
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

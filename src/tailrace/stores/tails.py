@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from tailrace.errors import StoreUnavailable
 from tailrace.model import Ending, Event, StreamInfo
 from tailrace.stores.batch import EVENT_OVERHEAD, Batch, Close, Move, weight
 from tailrace.stores.segments import SEGMENT_BYTES, take
@@ -124,6 +125,11 @@ class Tail:
     def begin(self, seq: int) -> int:
         """``seq``, or the place before the first event that the stream itself still has."""
         return max(seq, self._info.trimmed, self._info.inherited)
+
+    def refuse_gap(self, seq: int) -> None:
+        """Raise StoreUnavailable where a file that gave nothing should have had something."""
+        if self.begin(seq) < self.segmented:
+            raise StoreUnavailable("The store could not read this part of its data.")
 
     def after(self, seq: int, limit: int) -> list[Event]:
         """The events after ``seq``, which is not below ``segmented``."""

@@ -17,13 +17,14 @@ from tailrace.contracts import Append, Change, Delete, Listing, Store, StoreHeal
 from tailrace.errors import NotFound
 from tailrace.model import Ending, EndingKind, Event, mint_generation
 from tailrace.testing.store_client_rules import ClientStreamRules
+from tailrace.testing.store_delete_rules import DeleteRules
 from tailrace.testing.store_model import EVERYTHING, Maker, is_unknown, read_all, settle
 from tailrace.testing.store_name_rules import NameRules
 from tailrace.testing.store_refusal_rules import RefusalRules
 from tailrace.testing.store_scenario import scenario
 
 
-class StoreContract(ClientStreamRules, NameRules, RefusalRules):
+class StoreContract(ClientStreamRules, DeleteRules, NameRules, RefusalRules):
     """Inherit, and say how to make a store."""
 
     # --- writing and reading ------------------------------------------------------------------
