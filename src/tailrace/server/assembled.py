@@ -23,6 +23,7 @@ from tailrace.errors import AnswerTooLarge, TooMany
 from tailrace.log.cursor import SLICE
 from tailrace.log.reading import data_of
 from tailrace.log.stream import Stream
+from tailrace.patience import timeout
 from tailrace.server.answers import note_of
 from tailrace.server.exchange import Exchange
 from tailrace.server.services import Services
@@ -118,7 +119,7 @@ async def send_assembled(
     piece: bytes | None = first
     try:
         while piece is not None:
-            async with asyncio.timeout(services.rules.viewer_timeout):
+            async with timeout(services.rules.viewer_timeout):
                 await exchange.write(piece)
             await asyncio.sleep(0)
             piece, following = following, next(slices, None)

@@ -45,6 +45,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from tailrace.errors import BadRequest, RequestError
+from tailrace.patience import Alarm
 from tailrace.server.access_log import AccessLog
 from tailrace.server.cycle import EXTENSION, Chunks, Connection, Cycle
 from tailrace.server.flow import Flow
@@ -115,7 +116,7 @@ class Http1Protocol(asyncio.Protocol):
         self._held = bytearray()  # what came behind a queued request, unparsed
         self._deaf = False  # refused: whatever still comes is dropped
         self._eof = False  # the client has closed its side
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | Alarm | None = None
         self._idle_timer: asyncio.TimerHandle | None = None  # until the next request
 
     # --- the connection -----------------------------------------------------------------------
@@ -199,7 +200,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _expire_after(self, seconds: float) -> None:
         self._cancel_deadline()
-        self._deadline = self._loop.call_later(seconds, self.transport.abort)
+        self._deadline = Alarm(self._loop, self._loop.time() + seconds, self.transport.abort)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:

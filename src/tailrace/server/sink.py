@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 
 from tailrace.contracts import SinkOwner
+from tailrace.patience import Alarm
 from tailrace.server.access_log import Entry, Send
 from tailrace.server.cycle import Connection
 
@@ -31,7 +32,7 @@ class TransportSink:
         self._entry = entry
         self._patience = patience
         self._owner: SinkOwner | None = None
-        self.retiring: asyncio.TimerHandle | None = None
+        self.retiring: asyncio.TimerHandle | Alarm | None = None
         """Cancelled at the response's end."""
         # Called for every delivery, so without a function of ours between.
         self.write: Callable[[bytes], bool] = connection.write
@@ -61,7 +62,8 @@ class TransportSink:
             # The cursor is done, and with it the clock for a client that does not read.
             if self.retiring is not None:
                 self.retiring.cancel()
-            self.retiring = asyncio.get_running_loop().call_later(self._patience, self._drop)
+            loop = asyncio.get_running_loop()
+            self.retiring = Alarm(loop, loop.time() + self._patience, self._drop)
 
     def _drop(self) -> None:
         self._entry.aborted = True

@@ -25,6 +25,7 @@ from tailrace.log.lifecycle import State
 from tailrace.log.places import EARLIEST, LATEST
 from tailrace.log.stream import Stream
 from tailrace.model import Event, Offset
+from tailrace.patience import timeout
 from tailrace.server import stream_fields as say
 from tailrace.server.addresses import name_of
 from tailrace.server.chunk_body import ChunkBody
@@ -103,7 +104,7 @@ async def _send(
     await exchange.start(200, [*fields, (b"content-length", b"%d" % body.length)])
     try:
         while piece := await body.next():
-            async with asyncio.timeout(services.rules.viewer_timeout):
+            async with timeout(services.rules.viewer_timeout):
                 await exchange.write(piece)
             await asyncio.sleep(0)  # who takes all at once is not served at once with all
     except (TimeoutError, TailraceError):  # it takes nothing, or there is no more to take
