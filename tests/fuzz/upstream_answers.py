@@ -56,7 +56,8 @@ _REFUSALS: Final = frozenset({429, 502, 503, 504})
 _BETWEEN_WRITES: Final = 0.0005
 # h11 takes any extension of a chunk, llhttp those of RFC 9112's grammar.
 _ODD_EXTENSION: Final = re.compile(rb"\n[0-9a-fA-F]+[ \t]*;(?!a=\"b\"\r\n)")
-_CHUNK_EDGE: Final = re.compile(rb"\r?\n[0-9a-fA-F]+[^\n]*\n")
+# A line of a size alone, with or without an extension: "data: [D" begins with hex digits, too.
+_CHUNK_EDGE: Final = re.compile(rb"\r?\n[0-9a-fA-F]+[ \t]*(;[^\n]*)?\r?\n")
 _GENERATION: Final = re.compile(rb"[0-9a-z]{26}(?=_\d{16}|\b)")
 _TIME: Final = re.compile(rb'"time":\d+')
 
@@ -225,8 +226,9 @@ class UpstreamFuzzer:
         told = understand(case.api, meant.body)
         if not meant.sound:
             word = {"responses": b"response.", "messages": b"message_stop"}.get(case.api, b"DONE")
-            wire = _CHUNK_EDGE.sub(b"", case.wire)
-            if ending == "completed" and word not in wire and word not in case.wire:
+            # What h11 read of the body before it gave up, and what a laxer reader may have read.
+            seen = (meant.body, _CHUNK_EDGE.sub(b"", case.wire), case.wire)
+            if ending == "completed" and not any(word in data for data in seen):
                 raise Finding("completed without a last word", "in unsound HTTP")
             return
         if ending == "completed" and not told.may_be_completed:

@@ -22,6 +22,7 @@ from tests.server.http1_harness import (
     write,
 )
 
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 SMALL = Limits(max_url=200, max_header=1000, max_fields=10)
 each_loop = pytest.mark.parametrize("loop", loop_factories())
 
@@ -178,7 +179,9 @@ def test_a_refusal_stands_in_the_access_log(loop: LoopFactory) -> None:
 
 
 @each_loop
-def test_rubbish_behind_a_running_response_never_lands_in_its_body(loop: LoopFactory) -> None:
+def test_rubbish_behind_a_running_response_is_refused_when_that_has_ended(
+    loop: LoopFactory,
+) -> None:
     async def test() -> None:
         go_on = asyncio.Event()
 
@@ -189,20 +192,69 @@ def test_rubbish_behind_a_running_response_never_lands_in_its_body(loop: LoopFac
             await write(send, b"two", more=False)
 
         async with serving(app) as served, served.client() as client:
-            await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await client.send(GET)
             await client.reader.readuntil(b"one\r\n")
             await client.send(b"\x00rubbish\r\n\r\n")
-            await until(lambda: _deaf(served))
+            await until(lambda: served.connection._refusal is not None)
             go_on.set()
-            assert await client.reader.read() == b"3\r\ntwo\r\n0\r\n\r\n"
+            assert await client.reader.readuntil(b"0\r\n\r\n") == b"3\r\ntwo\r\n0\r\n\r\n"
+            refusal = await client.everything()
+            assert refusal.status == 400
+            assert refusal.field(b"connection") == [b"close"]
 
     run(loop, test())
 
 
-def _deaf(served: Any) -> bool:
-    """Whether the server has taken the rubbish in: it then stops the running one's keep-alive."""
-    (connection,) = served.state.connections
-    return not connection.cycle.keep_alive
+BROKEN = {
+    "a method of no registry": b"T /c HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a body that breaks": b"POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"1\r\na\r\nzz\r\n",
+}
+
+
+@each_loop
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+def test_what_breaks_behind_whole_requests_is_refused_behind_their_answers_however_it_is_cut(
+    loop: LoopFactory, broken: bytes
+) -> None:
+    async def test() -> None:
+        post = b"POST /%b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+        data = post % b"a" + post % b"b" + broken
+        async with serving(echo) as served:
+            for cut in range(1, len(data), 7):
+                raw = (await served.ask(data[:cut], data[cut:])).raw
+                assert raw.count(b"HTTP/1.1 200 ") == 2, cut
+                assert raw.index(b"POST /a abc") < raw.index(b"POST /b abc"), cut
+                assert raw.index(b"POST /b abc") < raw.index(b"HTTP/1.1 400 "), cut
+
+    run(loop, test())
+
+
+@each_loop
+def test_rubbish_behind_a_last_request_is_not_answered(loop: LoopFactory) -> None:
+    async def test() -> None:
+        async with serving(echo) as served:
+            last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            response = await served.ask(last + b"\x00rubbish\r\n\r\n")
+            assert response.raw.count(b"HTTP/1.1 ") == 1
+            assert response.status == 200
+
+    run(loop, test())
+
+
+@each_loop
+def test_rubbish_behind_which_the_client_has_closed_its_side_is_refused_all_the_same(
+    loop: LoopFactory,
+) -> None:
+    async def test() -> None:
+        async with serving(echo) as served, served.client() as client:
+            await client.send(GET + b"\x00rubbish\r\n\r\n")
+            client.writer.write_eof()
+            response = await client.everything()
+            assert response.raw.count(b"HTTP/1.1 200 ") == 1
+            assert response.raw.count(b"HTTP/1.1 400 ") == 1
+
+    run(loop, test())
 
 
 @each_loop

@@ -8,7 +8,7 @@ besides was found by running uvicorn 0.54:
     -----------------------------------------  -----------------------  -------------------------
     a target or head without end               kept in memory, 200      414, 431 while it arrives
     malformed HTTP                             400 in plain text        400 as a problem
-    … behind a response that is running        written into that body   that response ends first
+    … behind a response that is running        written into that body   400 once that has ended
     a head that never becomes complete         waited for, for ever     closed after head_timeout
     trailer fields                             appended to the headers  counted and dropped
     a request behind one that is running       the running response     that response is told;
@@ -82,7 +82,7 @@ class Http1Protocol(asyncio.Protocol):
 
     __slots__ = (
         "_app_state", "_config", "_deadline", "_deaf", "_eof", "_held", "_idle_timer", "_loop",
-        "_queue", "_reader", "_running", "_state", "cycle", "flow", "transport",
+        "_queue", "_reader", "_refusal", "_running", "_state", "cycle", "flow", "transport",
     )  # fmt: skip
 
     limits: ClassVar[Limits] = Limits()
@@ -115,6 +115,7 @@ class Http1Protocol(asyncio.Protocol):
         self._queue: tuple[tuple[Cycle, HTTPScope], ...] = ()  # read, to be answered after that
         self._held = bytearray()  # what came behind a queued request, unparsed
         self._deaf = False  # refused: whatever still comes is dropped
+        self._refusal: tuple[BaseException, str] | None = None  # to be answered behind the queue
         self._eof = False  # the client has closed its side
         self._deadline: asyncio.TimerHandle | Alarm | None = None
         self._idle_timer: asyncio.TimerHandle | None = None  # until the next request
@@ -233,6 +234,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _forget_what_follows(self) -> None:
         self._queue = ()
+        self._refusal = None
         self._held.clear()
 
     def _unfinished(self) -> Cycle | None:
@@ -329,7 +331,9 @@ class Http1Protocol(asyncio.Protocol):
             return
         self.flow.resume_reading()
         if not self._queue:
-            if self._eof:
+            if self._refusal is not None:
+                self._answer(*self._refusal)
+            elif self._eof:
                 self._close()
             else:
                 self._expect_a_request()
@@ -371,22 +375,24 @@ class Http1Protocol(asyncio.Protocol):
         """Answer for a request that never reaches the application, then hear no more."""
         self._deaf = True
         self._cancel_deadline()
-        self._forget_what_follows()
         running = self._unfinished()
+        path = reader.url.partition(b"?")[0].decode("latin-1")
+        if running is not None and not running.more_body:
+            # What is broken comes behind whole requests: each has its response before.
+            self._queue = tuple(each for each in self._queue if not each[0].more_body)
+            self._held.clear()
+            self._refusal = error, path
+            return
+        self._forget_what_follows()
         if running is None and reader.stage is Stage.BODY:
             self._close()  # this request was answered already, before its end
-            return
-        if running is not None and not running.more_body:
-            running.keep_alive = False  # what is broken comes behind it: it ends in peace
             return
         if running is not None and running.response_started:
             self.drop(running)  # an answer to this would land inside the other's body
             return
         if running is not None:
             running.lose()
-        self._answer(error, reader.url.partition(b"?")[0].decode("latin-1"))
-        self._half_close()
-        self._expire_after(LINGER)
+        self._answer(error, path)
 
     def _answer(self, error: BaseException, path: str) -> None:
         answer = problem(error, path)
@@ -397,6 +403,11 @@ class Http1Protocol(asyncio.Protocol):
             entry = self.log.begin("-")
             entry.status, entry.size = answer.status, len(answer.body)
             entry.end()
+        if self._eof:
+            self._close()
+            return
+        self._half_close()
+        self._expire_after(LINGER)
 
     def _half_close(self) -> None:
         if self.transport.can_write_eof():  # TLS cannot
