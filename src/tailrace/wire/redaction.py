@@ -94,16 +94,18 @@ class Redactor:
         """``data`` with ``[redacted]`` wherever a key stands."""
         if not self._keys:
             return data
+        # Few tokens have a backslash or the like, and few of those have one that spells a letter.
+        if (_BACKSLASH in data or _PERCENT in data or _AMPERSAND in data) and _spells(data):
+            # Finds plain keys, too, and not those that seem to begin in a spelling's last digits.
+            for found in self._keys:
+                data = found.spelled.sub(REDACTED, data)
+            return data
         for key in self._keys:
             for probe in key.probes:
                 if probe not in data:
                     break
             else:
                 data = data.replace(key.plain, REDACTED)
-        # Few tokens have a backslash or the like, and few of those have one that spells a letter.
-        if (_BACKSLASH in data or _PERCENT in data or _AMPERSAND in data) and _spells(data):
-            for found in self._keys:
-                data = found.spelled.sub(REDACTED, data)
         return data
 
     def in_name(self, name: bytes) -> bool:
