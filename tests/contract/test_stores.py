@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.contracts import Store
@@ -87,7 +87,7 @@ def _contract(kind: type[StoreContract]) -> Iterator[StoreContract]:
 @pytest.mark.parametrize(
     "kind", [TestMemoryStore, TestSqliteStore, TestSqliteStoreThatMovesEverythingAtOnce]
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_a_store_cannot_be_told_from_a_dict(kind: type[StoreContract], steps: list[Step]) -> None:
     with _contract(kind) as contract:

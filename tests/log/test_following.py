@@ -81,7 +81,7 @@ def test_a_reader_that_takes_nothing_holds_one_slice_and_no_other_reader_up() ->
     start=st.integers(0, 8),
     view=st.sampled_from(["text", "sse", "ndjson"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_the_sizes_a_reader_gets_each_byte_once_and_in_order(
     sizes: list[int], rooms: list[int], window: int, start: int, view: str
 ) -> None:

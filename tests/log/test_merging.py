@@ -77,7 +77,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=STEPS, window=st.sampled_from([1, 20_000, 10**7]), before=st.integers(0, 3))
 def test_each_stream_comes_whole_and_in_order_however_full_the_sink_is(
     steps: list[tuple[str, int, int]], window: int, before: int

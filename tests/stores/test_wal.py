@@ -55,7 +55,7 @@ LAST = logged().ends[-2]
 
 
 @given(place=st.integers(0, LAST - 1), change=st.integers(1, 255))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_byte_that_changed_before_the_last_commit_is_damage(place: int, change: int) -> None:
     data = bytearray(logged().data)
     data[place] ^= change
@@ -75,7 +75,6 @@ def test_no_byte_of_the_header_or_of_the_last_but_one_commits_head_changes_unnot
 
 
 @given(size=st.integers(0, len(logged().data)))
-@settings(deadline=None)
 def test_a_log_that_was_cut_anywhere_is_no_damage(size: int) -> None:
     verdict = judge(logged().data[:size])
     assert not verdict.damaged
@@ -85,7 +84,7 @@ def test_a_log_that_was_cut_anywhere_is_no_damage(size: int) -> None:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_last_commit_of_which_only_some_sectors_were_written_is_no_damage(
     data: st.DataObject,
 ) -> None:
@@ -109,7 +108,7 @@ def test_frames_of_an_earlier_generation_behind_the_end_are_no_damage() -> None:
 
 
 @given(place=st.integers(0, 32 + PAGE))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_damage_is_told_before_frames_of_an_earlier_generation_too(place: int) -> None:
     data = bytearray(logged(restarted=True).data)
     data[place] ^= 0xFF
