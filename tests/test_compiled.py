@@ -15,7 +15,7 @@ import pytest
 import tailrace.log.cursor
 
 ROOT = Path(__file__).parent.parent
-MODULES = re.findall(r'^    "(\w+/\w+)",$', (ROOT / "hatch_build.py").read_text(), re.MULTILINE)
+MODULES = re.findall(r'^    "([\w/]+)",$', (ROOT / "hatch_build.py").read_text(), re.MULTILINE)
 COMPILED = "TAILRACE_TEST_COMPILED" in os.environ
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tailrace.config import UpstreamSpec, load
 from tailrace.errors import ConfigError
-from tailrace.upstream.clocks import Clocks
-from tailrace.upstream.target import resolve
+from tailrace.upstream.http.clocks import Clocks
+from tailrace.upstream.routing.target import resolve
 
 SECRET = "sk-canary-0123456789"
 LEAST = '[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:1/v1"\n'

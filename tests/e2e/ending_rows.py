@@ -10,7 +10,7 @@ from typing import Final
 
 from tailrace.testing.apis import APIS, api_at
 from tailrace.testing.chunks import MODEL
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.faults import FAULTS, faults_of
 from tailrace.testing.response_events import RESPONSE_ID
 from tailrace.testing.script import STALL, Head, Raw, Script, Send, Step, Wait, script
@@ -160,7 +160,7 @@ def sent_body(row: Row, api: str) -> bytes:
     return b"".join(step.data for step in played(row, api).steps if isinstance(step, Send))
 
 
-def _reply(name: str, exchange: Exchange) -> Script:
+def _reply(name: str, exchange: ScriptedExchange) -> Script:
     api = api_at(exchange.target).name
     plays = played(ROWS[name.removeprefix(LATE)], api)
     if not name.startswith(LATE):
@@ -168,7 +168,7 @@ def _reply(name: str, exchange: Exchange) -> Script:
     return replace(plays, steps=(Wait(name), *plays.steps))
 
 
-SCRIPTS: Final[Mapping[str, Callable[[Exchange], Script]]] = MappingProxyType(
+SCRIPTS: Final[Mapping[str, Callable[[ScriptedExchange], Script]]] = MappingProxyType(
     {name: partial(_reply, name) for row in ROWS for name in (row, f"{LATE}{row}")}
 )
 """By the names of the rows, in the API that is asked."""

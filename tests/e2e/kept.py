@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tailrace.testing.chunks import chat_chunks
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.response_events import RESPONSE_ID, response_events, typed_event
 from tailrace.testing.script import Head, Script, Send, Wait, script
 from tailrace.testing.threaded import ThreadedUpstream
-from tailrace.wire.apis import APIS
+from tailrace.wire.llm.apis import APIS
 from tests.e2e.harness import Body, Server, Viewer, get
 
 RESPONSES = "/v1/responses"
@@ -168,10 +168,10 @@ class Asked:
         self._before = len(upstream.requests)
 
     @property
-    def requests(self) -> list[Exchange]:
+    def requests(self) -> list[ScriptedExchange]:
         """Every request since then."""
         return self._upstream.requests[self._before :]
 
-    def request(self, number: int = 1) -> Exchange:
+    def request(self, number: int = 1) -> ScriptedExchange:
         """The request of that number, once it has come."""
         return self._upstream.request(self._before + number)

@@ -19,7 +19,7 @@ from tailrace.testing.script import Head, Script, Send, Wait, respond
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.bounds import of_a_status, within_bounds
 from tests.e2e.harness import Server, Viewer, serving, wait_for
-from tests.wire.json_shapes import SHAPES
+from tests.wire.json.json_shapes import SHAPES
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

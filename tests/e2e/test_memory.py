@@ -22,10 +22,10 @@ from pathlib import Path
 import pytest
 
 from tailrace.config.settings import Settings
+from tailrace.http1.protocol import WRITE_HIGH_WATER
 from tailrace.log import encodings, history
 from tailrace.log.cursor import SLICE
 from tailrace.model import format_offset
-from tailrace.server.http1 import WRITE_HIGH_WATER
 from tailrace.testing.chunks import DONE, chunk, role_chunk
 from tailrace.testing.script import Head, Script, Send, Step, Wait
 from tailrace.testing.threaded import ThreadedUpstream

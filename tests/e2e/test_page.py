@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tailrace.testing.chunks import chat_chunks, chunk, role_chunk
 from tailrace.testing.script import Cut, Head, Send, script, stream
 from tailrace.testing.threaded import ThreadedUpstream
-from tailrace.upstream import local
+from tailrace.upstream.local import server
 from tests.e2e.browser import (
     PHONE,
     ROOT,
@@ -345,7 +345,7 @@ def _send(server: Server, method: str, name: str, kind: str, body: bytes = b"") 
         assert sent.head().status in {200, 201, 204}, (name, sent.status)
 
 
-@pytest.mark.skipif(not local.available(), reason="needs tailrace[local]")
+@pytest.mark.skipif(not server.available(), reason="needs tailrace[local]")
 def test_the_local_model_is_asked_without_any_upstream(browser: Browser, tmp_path: Path) -> None:
     """As whoever has just said ``make serve`` does it."""
     server = Server("--data", str(tmp_path))

@@ -18,7 +18,7 @@ from anthropic import APIStatusError as AnthropicStatusError
 from openai import APIError, APIStatusError, OpenAI
 
 from tailrace.testing.chunks import error_body, event
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.script import Script, respond, stream
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.conformance.node import installed
@@ -69,7 +69,7 @@ REFUSALS = {
 }
 
 
-def reply(exchange: Exchange) -> Script:
+def reply(exchange: ScriptedExchange) -> Script:
     return REFUSALS[exchange.asked["model"].partition("|")[0]].script
 
 

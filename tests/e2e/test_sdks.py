@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.script import Script, respond
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.conformance.node import installed
@@ -129,7 +129,7 @@ class Refusing:
         self._url = url
         self._models: set[str] = set()
 
-    def __call__(self, exchange: Exchange) -> Script:
+    def __call__(self, exchange: ScriptedExchange) -> Script:
         if (model := exchange.asked["model"]) in self._models:
             self._models.remove(model)
             return respond(503, _BUSY, ("retry-after-ms", "10"))

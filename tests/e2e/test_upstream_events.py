@@ -15,10 +15,10 @@ import pytest
 
 from tailrace.testing.script import respond, stream
 from tailrace.testing.threaded import ThreadedUpstream
-from tailrace.wire.strict_json import MAX_VALUES
+from tailrace.wire.json.strict_json import MAX_VALUES
 from tests.e2e.bounds import within_bounds
 from tests.e2e.harness import Body, Server, Viewer, fetch, serving
-from tests.wire.json_shapes import SHAPES
+from tests.wire.json.json_shapes import SHAPES
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

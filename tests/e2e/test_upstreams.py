@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tailrace.testing.chunks import chat_chunks, completion, error_body, event
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.script import Cut, Head, Script, Send, Wait, respond, script, stream
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.harness import Body, Server, Viewer, fetch, get, wait_for
@@ -93,7 +93,7 @@ def test_three_upstreams_that_fail_three_in_ten_are_not_noticed(tmp_path: Path) 
     chances: dict[str, random.Random] = {}
     failed = 0
 
-    def reply(exchange: Exchange) -> Script:
+    def reply(exchange: ScriptedExchange) -> Script:
         nonlocal failed
         if exchange.method != "POST":
             return WHOLE
@@ -222,7 +222,7 @@ def test_several_keys_are_used_in_turn_and_none_is_ever_shown(tmp_path: Path) ->
     keys = {f"KEY_{letter}": CANARY.format(letter.lower()) for letter in "ABC"}
     bad = keys["KEY_B"]
 
-    def reply(exchange: Exchange) -> Script:
+    def reply(exchange: ScriptedExchange) -> Script:
         shown = exchange.header("authorization") or ""
         if bad in shown:
             return respond(401, error_body(f"this key is bad: {shown}"))
@@ -248,7 +248,7 @@ def test_several_keys_are_used_in_turn_and_none_is_ever_shown(tmp_path: Path) ->
 
 
 def test_a_refused_key_is_not_shown_either(tmp_path: Path) -> None:
-    def reply(exchange: Exchange) -> Script:
+    def reply(exchange: ScriptedExchange) -> Script:
         return respond(401, error_body(f"bad: {exchange.header('x-api-key')}"))
 
     key = CANARY.format("x")

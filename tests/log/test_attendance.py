@@ -12,7 +12,7 @@ from tailrace.errors import BadRequest
 from tailrace.log.attendance import (
     Attendance,
     Disconnect,
-    Policy,
+    DisconnectPolicy,
     deciding_policy,
     parse_policy,
 )
@@ -24,7 +24,7 @@ KEEP = 60.0
 def attendance(
     disconnect: Disconnect = Disconnect.KEEP, *, known: bool = True, now: float = 0
 ) -> Attendance:
-    made = Attendance(Policy(disconnect, KEEP), stall=STALL, now=now)
+    made = Attendance(DisconnectPolicy(disconnect, KEEP), stall=STALL, now=now)
     if known:
         made.made_known()
     return made
@@ -73,7 +73,7 @@ def test_to_ask_how_an_answer_stands_is_not_to_leave_it(disconnect: Disconnect) 
 
 
 def test_an_answer_is_kept_longer_once_somebody_has_opened_its_link() -> None:
-    made = Attendance(Policy(Disconnect.KEEP, 1, opened=KEEP), stall=STALL, now=0)
+    made = Attendance(DisconnectPolicy(Disconnect.KEEP, 1, opened=KEEP), stall=STALL, now=0)
     made.made_known()
     made.left(5)
     assert (made.stops_at([]), made.reason) == (5 + 1, "Nobody watched for 1 second.")
@@ -84,36 +84,36 @@ def test_an_answer_is_kept_longer_once_somebody_has_opened_its_link() -> None:
 @pytest.mark.parametrize(
     ("said", "brief", "expected"),
     [
-        (("cancel", "detach", "keep=7"), True, Policy(Disconnect.CANCEL)),
-        (("", "detach", "keep=7"), True, Policy(Disconnect.DETACH)),
-        (("", "", "keep=7"), True, Policy(Disconnect.KEEP, 7)),
-        (("", "", "keep"), True, Policy(Disconnect.KEEP, KEEP)),
-        (("", "", ""), True, Policy(Disconnect.KEEP, 1, KEEP)),
-        (("", "", ""), False, Policy(Disconnect.KEEP, KEEP, KEEP)),
+        (("cancel", "detach", "keep=7"), True, DisconnectPolicy(Disconnect.CANCEL)),
+        (("", "detach", "keep=7"), True, DisconnectPolicy(Disconnect.DETACH)),
+        (("", "", "keep=7"), True, DisconnectPolicy(Disconnect.KEEP, 7)),
+        (("", "", "keep"), True, DisconnectPolicy(Disconnect.KEEP, KEEP)),
+        (("", "", ""), True, DisconnectPolicy(Disconnect.KEEP, 1, KEEP)),
+        (("", "", ""), False, DisconnectPolicy(Disconnect.KEEP, KEEP, KEEP)),
     ],
 )
 def test_the_first_who_says_what_leaving_means_decides(
-    said: tuple[str, ...], brief: bool, expected: Policy
+    said: tuple[str, ...], brief: bool, expected: DisconnectPolicy
 ) -> None:
     assert deciding_policy(said, KEEP, brief=brief) == expected
 
 
 def test_a_brief_time_is_no_longer_than_any_other() -> None:
-    assert deciding_policy((), 0.25, brief=True) == Policy(Disconnect.KEEP, 0.25, 0.25)
+    assert deciding_policy((), 0.25, brief=True) == DisconnectPolicy(Disconnect.KEEP, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("cancel", Policy(Disconnect.CANCEL)),
-        ("detach", Policy(Disconnect.DETACH)),
-        ("keep", Policy(Disconnect.KEEP, KEEP)),
-        ("keep=30", Policy(Disconnect.KEEP, 30)),
-        (" Keep = 5 ", Policy(Disconnect.KEEP, 5)),
-        ("keep=0", Policy(Disconnect.KEEP, 0)),
+        ("cancel", DisconnectPolicy(Disconnect.CANCEL)),
+        ("detach", DisconnectPolicy(Disconnect.DETACH)),
+        ("keep", DisconnectPolicy(Disconnect.KEEP, KEEP)),
+        ("keep=30", DisconnectPolicy(Disconnect.KEEP, 30)),
+        (" Keep = 5 ", DisconnectPolicy(Disconnect.KEEP, 5)),
+        ("keep=0", DisconnectPolicy(Disconnect.KEEP, 0)),
     ],
 )
-def test_spellings(text: str, expected: Policy) -> None:
+def test_spellings(text: str, expected: DisconnectPolicy) -> None:
     assert parse_policy(text, KEEP) == expected
 
 
@@ -136,7 +136,7 @@ class Attending(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.made: Attendance | None = None
-        self.policy = Policy(Disconnect.KEEP)
+        self.policy = DisconnectPolicy(Disconnect.KEEP)
         self.keep = 0.0
         self.waiting = 0
         self.viewers: list[float | None] = []
@@ -152,7 +152,9 @@ class Attending(RuleBasedStateMachine):
     )
     def begin(self, disconnect: Disconnect, keep: int, opened: int) -> None:
         keeps = disconnect is Disconnect.KEEP
-        self.policy = Policy(disconnect, keep, opened) if keeps else Policy(disconnect)
+        self.policy = (
+            DisconnectPolicy(disconnect, keep, opened) if keeps else DisconnectPolicy(disconnect)
+        )
         self.keep = float(self.policy.keep)
         self.made = Attendance(self.policy, stall=STALL, now=self.now)
         self.last = self.now

@@ -12,7 +12,7 @@ from tailrace.model import DATA, EndingKind
 from tailrace.stores import SqliteStore
 from tailrace.testing.store_refusal_rules import LONE
 from tests.log.harness import Pipe, house, run, until
-from tests.stores.medium import Disk
+from tests.stores.sqlite.medium import Disk
 
 BAD = b"what cannot be written"
 

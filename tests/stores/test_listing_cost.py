@@ -15,7 +15,7 @@ import pytest
 from tailrace.contracts import Listing, Store
 from tailrace.model import Ending, EndingKind
 from tailrace.stores import MemoryStore, SqliteStore
-from tailrace.stores.sqlite_writer import connect
+from tailrace.stores.sqlite.writer import connect
 from tailrace.stores.stream_index import StreamIndex
 from tailrace.testing.store_model import Maker
 from tests.loop_meter import LoopMeter, metered

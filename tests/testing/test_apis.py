@@ -31,10 +31,10 @@ from tailrace.testing.response_events import (
 from tailrace.testing.script import Head, Raw, Send
 from tailrace.testing.threaded import ThreadedUpstream
 from tailrace.testing.upstream import HELLO
-from tailrace.wire import apis
-from tailrace.wire.assemble_chat import ChatAssembly
-from tailrace.wire.assemble_responses import ResponseAssembly
-from tailrace.wire.records import AnswerParser, Record, RecordKind
+from tailrace.wire.llm import apis
+from tailrace.wire.llm.assemble_chat import ChatAssembly
+from tailrace.wire.llm.assemble_responses import ResponseAssembly
+from tailrace.wire.llm.records import AnswerParser, Record, RecordKind
 from tailrace.wire.sse import Parser
 
 TEXTS = ["One ", "day", " 🌊."]

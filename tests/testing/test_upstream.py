@@ -20,7 +20,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from tailrace.testing.chunks import chat_chunks, chunk, role_chunk
 from tailrace.testing.demo import words
-from tailrace.testing.exchange import Bell, Exchange
+from tailrace.testing.exchange import Bell, ScriptedExchange
 from tailrace.testing.faults import FAULTS, fault_scripts
 from tailrace.testing.recorded import recorded_scripts
 from tailrace.testing.script import Head, Pause, Reset, Script, Send, respond, script, stream
@@ -319,7 +319,7 @@ def test_leaving_the_context_ends_every_connection() -> None:
 
 
 def test_an_error_in_a_reply_of_the_test_is_raised_at_the_end() -> None:
-    def broken(exchange: Exchange) -> Script:
+    def broken(exchange: ScriptedExchange) -> Script:
         raise RuntimeError(f"no answer to {exchange.method}")
 
     with pytest.raises(RuntimeError, match="no answer to POST"):  # noqa: SIM117
@@ -348,7 +348,7 @@ def test_the_demo_prints_its_base_url_answers_and_goes_on_a_signal() -> None:
 
 
 def test_words_come_at_a_rate_or_at_once() -> None:
-    exchange = Exchange(Bell(), connection=1)
+    exchange = ScriptedExchange(Bell(), connection=1)
     exchange.body = b'{"stream": true, "stream_options": {"include_usage": true}}'
     slow, fast = words(5, 20), words(5, 0)
     assert callable(slow)

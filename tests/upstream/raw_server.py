@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from tailrace.contracts import BodyEnd, Call, UpstreamRequest
-from tailrace.upstream.clocks import Clocks
-from tailrace.upstream.http_client import HttpUpstream
+from tailrace.upstream.http.clocks import Clocks
+from tailrace.upstream.http.http_client import HttpUpstream
 
 ASK = UpstreamRequest("POST", "/chat/completions", [(b"content-type", b"application/json")], b"{}")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tailrace.model import Ending, EndingKind
 from tailrace.views import make_view
-from tailrace.wire.apis import MESSAGES, RESPONSES
+from tailrace.wire.llm.apis import MESSAGES, RESPONSES
 
 VIEWS = ("sse", "text", "ndjson", "openai", "responses", "messages")
 TYPES = {"responses": RESPONSES.content_type, "messages": MESSAGES.content_type}

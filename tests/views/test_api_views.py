@@ -19,12 +19,12 @@ from tailrace.testing.response_events import failed_event, response_events
 from tailrace.testing.script import stream
 from tailrace.testing.threaded import ThreadedUpstream
 from tailrace.views import make_view, view_names
-from tailrace.wire.apis import APIS, CHAT, COMPLETIONS, MESSAGES, RESPONSES, Api
-from tailrace.wire.records import AnswerParser, Record, RecordKind
+from tailrace.wire.llm.apis import APIS, CHAT, COMPLETIONS, MESSAGES, RESPONSES, Api
+from tailrace.wire.llm.records import AnswerParser, Record, RecordKind
 from tailrace.wire.sse import Parser
 
 GENERATION = "0" * 26
-CAPTURES = Path(__file__).parents[1] / "wire" / "data"
+CAPTURES = Path(__file__).parents[1] / "wire" / "llm" / "data"
 EVERY = tuple(APIS.values())
 TYPED = (RESPONSES, MESSAGES)
 NOT_WHOLE = [kind for kind in EndingKind if kind is not EndingKind.COMPLETED]

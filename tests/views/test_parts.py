@@ -16,7 +16,7 @@ from tailrace.views import make_view, view_names
 from tailrace.views.durable import DurableView
 from tailrace.views.merged import MergedSseView
 from tailrace.views.parts import PART
-from tailrace.wire.apis import CHAT
+from tailrace.wire.llm.apis import CHAT
 
 GENERATION = "0" * 26
 # An event of these is never one of several that a character lies across, or never shown as text.

@@ -17,7 +17,7 @@ from tailrace.wire.sse import (
 )
 from tests.wire.sse_vectors import VECTORS, Vector
 
-CAPTURES = Path(__file__).with_name("data")
+CAPTURES = Path(__file__).parent / "llm" / "data"
 ROOM = 1 << 20
 
 # Bytes among which every rule of the grammar is likely to be met.

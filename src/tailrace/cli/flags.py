@@ -11,14 +11,14 @@ from tailrace.config import Row, rows
 from tailrace.errors import ConfigError
 
 
-class Parser(argparse.ArgumentParser):
+class FlagParser(argparse.ArgumentParser):
     """An ArgumentParser whose refusal is a ConfigError of one line, as everybody else's is."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message} (see {self.prog} --help).")
 
 
-def parse(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(parser: FlagParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """As ``parser.parse_args``, but what is unknown is named without its value.
 
     argparse would repeat it, and whoever types ``--token`` types a secret behind it.

@@ -46,8 +46,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return run(flags.given(arguments))
 
 
-def _parser() -> flags.Parser:
-    parser = flags.Parser(
+def _parser() -> flags.FlagParser:
+    parser = flags.FlagParser(
         prog="tailrace",
         description="A streaming-output server: what takes time to appear is kept as a log, and "
         "every reader continues from its own place in it.",

@@ -38,7 +38,7 @@ _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
 _Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 
 
-class Application(Protocol):
+class DrainableApplication(Protocol):
     """An ASGI application that can be asked to let go of its clients."""
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None: ...
@@ -59,7 +59,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def serve(
-    application: Application,
+    application: DrainableApplication,
     listeners: Sequence[socket.socket],
     *,
     protocol: type[asyncio.Protocol],
@@ -98,7 +98,7 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        application: Application,
+        application: DrainableApplication,
         stop: asyncio.Event,
         shutdown_timeout: float,
         ready: Callable[[], None],

@@ -25,13 +25,13 @@ from tailrace.cli.listener import Listening
 from tailrace.cli.signals import reload_on_signal, stop_on_signals
 from tailrace.cli.upstream import Opened, open_upstreams
 from tailrace.config import Loaded, Settings
+from tailrace.console import assets
 from tailrace.errors import ConfigError
-from tailrace.server import page
-from tailrace.server.access_log import AccessLog
+from tailrace.http1.protocol import Limits, make_protocol
 from tailrace.server.assembly import Assembly, assemble, store_options
-from tailrace.server.http1 import Limits, make_protocol
 from tailrace.stores import open_url
-from tailrace.upstream.router import Router
+from tailrace.upstream.routing.router import Router
+from tailrace.web.access_log import AccessLog
 
 T = TypeVar("T")
 
@@ -190,7 +190,7 @@ def _where_to_look(
         url, curl = "http://localhost", f"curl --unix-socket {path}"
     lines = [
         f"Tailrace listens on {listening.where}",
-        *([f"  page      {url}/"] if page.is_built() and not listening.is_unix else []),
+        *([f"  page      {url}/"] if assets.is_built() and not listening.is_unix else []),
         f"  try       {curl} -N '{url}/stream?content={quote(_EXAMPLE)}'",
         f"  health    {curl + ' ' if listening.is_unix else ''}{url}/health",
         *(f"  upstream  {line}" for line in _upstreams(opened.router)),

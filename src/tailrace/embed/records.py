@@ -18,8 +18,8 @@ import re
 from typing import Final
 
 from tailrace.wire.characters import is_well_formed
+from tailrace.wire.json.strict_json import loads
 from tailrace.wire.media_type import is_json
-from tailrace.wire.strict_json import loads
 
 # What readers are told by us: an application that said one of these would lie in our name.
 RESERVED: Final = frozenset({"end", "gap", "stream"})

@@ -7,19 +7,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn
 
+from tailrace.access.policy import Policy, Right
+from tailrace.chat.answers import Recorder
 from tailrace.config import Settings
 from tailrace.contracts import Attempts, UpstreamRequest
 from tailrace.embed.live import Live
 from tailrace.embed.signals import Chain
 from tailrace.errors import UpstreamUnreachable
 from tailrace.log.catalogue import Catalogue
-from tailrace.server.access_log import AccessLog
-from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
 from tailrace.server.assembly import make_catalogue, make_services, store_options
 from tailrace.server.routes import mounted
-from tailrace.server.trust import Policy, Right
 from tailrace.stores import open_url
+from tailrace.web.access_log import AccessLog
 from tailrace.wire.redaction import Redactor
 
 logger = logging.getLogger(__name__)

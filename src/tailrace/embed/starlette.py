@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from tailrace.embed.handle import Handle
-from tailrace.server.problems import problem
+from tailrace.web.error_responses import problem
 
 if TYPE_CHECKING:
     from tailrace.embed.streams import Streams

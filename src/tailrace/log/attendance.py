@@ -54,7 +54,7 @@ class Disconnect(StrEnum):
     DETACH = "detach"
 
 
-class Policy(NamedTuple):
+class DisconnectPolicy(NamedTuple):
     """A policy with its time."""
 
     disconnect: Disconnect
@@ -64,7 +64,7 @@ class Policy(NamedTuple):
     """As ``keep``, once somebody has opened the answer's link; 0: it makes no difference."""
 
 
-def deciding_policy(said: Iterable[str], keep: float, *, brief: bool) -> Policy:
+def deciding_policy(said: Iterable[str], keep: float, *, brief: bool) -> DisconnectPolicy:
     """Return the policy of the first text in ``said`` that is not empty, else the default.
 
     ``keep``: the seconds of a plain ``keep``; ``brief``: the default is that of a client which
@@ -73,10 +73,10 @@ def deciding_policy(said: Iterable[str], keep: float, *, brief: bool) -> Policy:
     for text in said:
         if text:
             return parse_policy(text, keep)
-    return Policy(Disconnect.KEEP, min(BRIEFLY, keep) if brief else keep, opened=keep)
+    return DisconnectPolicy(Disconnect.KEEP, min(BRIEFLY, keep) if brief else keep, opened=keep)
 
 
-def parse_policy(text: str, keep: float) -> Policy:
+def parse_policy(text: str, keep: float) -> DisconnectPolicy:
     """``cancel``, ``detach``, ``keep`` (for ``keep`` seconds) or ``keep=30``.
 
     Raises BadRequest.
@@ -86,9 +86,9 @@ def parse_policy(text: str, keep: float) -> Policy:
     if word == Disconnect.KEEP and equals:
         digits = seconds.strip()
         if digits.isascii() and digits.isdigit() and len(digits) <= 9:  # some thirty years
-            return Policy(Disconnect.KEEP, float(digits))
+            return DisconnectPolicy(Disconnect.KEEP, float(digits))
     elif word in list(Disconnect) and not equals:
-        return Policy(Disconnect(word), keep if word == Disconnect.KEEP else 0.0)
+        return DisconnectPolicy(Disconnect(word), keep if word == Disconnect.KEEP else 0.0)
     raise BadRequest(
         "What leaving means is 'cancel', 'keep', 'keep=N' with N whole seconds, or 'detach'."
     )
@@ -99,7 +99,7 @@ class Attendance:
 
     __slots__ = ("_attended", "_last", "_stall", "_waiting", "known", "policy")
 
-    def __init__(self, policy: Policy, *, stall: float, now: float) -> None:
+    def __init__(self, policy: DisconnectPolicy, *, stall: float, now: float) -> None:
         self.policy = policy
         self._stall = stall
         self._last = now
@@ -128,7 +128,7 @@ class Attendance:
         self._last = max(self._last, now)
         policy = self.policy
         if policy.opened > policy.keep:
-            self.policy = Policy(policy.disconnect, policy.opened)
+            self.policy = DisconnectPolicy(policy.disconnect, policy.opened)
 
     def made_known(self) -> None:
         """Somebody was told where the answer can be found."""

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _Place = tuple[str, int]
 
 
-class Waiting(Protocol):
+class WaitingReader(Protocol):
     """What waits for a read: a cursor."""
 
     def arrived(self) -> None:
@@ -51,7 +51,7 @@ class History:
         self._size = 0
         self._batches: OrderedDict[_Place, list[Event]] = OrderedDict()
         self._by_stream: dict[str, list[int]] = {}
-        self._waiting: dict[_Place, list[Waiting]] = {}
+        self._waiting: dict[_Place, list[WaitingReader]] = {}
         self._queue: deque[_Place] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         # How many of them still look into the queue: a task is done a turn before it is discarded.
@@ -67,7 +67,7 @@ class History:
                 return fitting(batch, max(0, after + 1 - batch[0].seq), size, count)
         return None
 
-    def request(self, generation: str, after: int, reader: Waiting) -> None:
+    def request(self, generation: str, after: int, reader: WaitingReader) -> None:
         """Have ``reader`` called once the events after that place have been read."""
         place = (generation, after)
         others = self._waiting.get(place)

@@ -12,16 +12,16 @@ import random
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+from tailrace.access import policy
+from tailrace.access.policy import Policy, RequestFacts, Right
 from tailrace.errors import ShuttingDown, TailraceError
 from tailrace.model import EndingKind
-from tailrace.server import trust
-from tailrace.server.access_log import AccessLog, Receive, Send
-from tailrace.server.exchange import Aborted, Exchange, make_exchange
-from tailrace.server.problems import problem
-from tailrace.server.requests import ClientGone
 from tailrace.server.routes import SERVER, Table, find_endpoint
-from tailrace.server.services import Services
-from tailrace.server.trust import Policy, RequestFacts, Right
+from tailrace.web.access_log import AccessLog, Receive, Send
+from tailrace.web.bodies import ClientGone
+from tailrace.web.error_responses import problem
+from tailrace.web.exchange import Aborted, Exchange, make_exchange
+from tailrace.web.services import Services
 from tailrace.wire.sse import encode_retry
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Application:
     async def _dispatch(self, exchange: Exchange, scope: MutableMapping[str, Any]) -> None:
         route = self._table.find(exchange.path)
         exchange.entry.route = route.template
-        preflight = trust.is_preflight(exchange.method, exchange.headers)
+        preflight = policy.is_preflight(exchange.method, exchange.headers)
         endpoint = None if preflight else find_endpoint(route, exchange.method)
         facts = RequestFacts.from_headers(
             exchange.method,
@@ -96,13 +96,13 @@ class Application:
             scheme=scope.get("scheme", "http"),
             http_version=scope["http_version"],
         )
-        exchange.extra = trust.cors_headers(self._policy, facts)
+        exchange.extra = policy.cors_headers(self._policy, facts)
         if endpoint is None:
-            fields = trust.preflight(self._policy, facts, route.methods)
+            fields = policy.preflight(self._policy, facts, route.methods)
             exchange.extra = ()
             await exchange.respond(204, fields)
             return
-        grant = trust.decide(self._policy, facts)
+        grant = policy.decide(self._policy, facts)
         exchange.extra = grant.headers
         exchange.headers = grant.without_token(exchange.headers)
         exchange.guest = grant.guest

@@ -8,7 +8,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from tailrace.access.policy import Policy
+from tailrace.chat.answers import Recorder
+from tailrace.chat.assembled import AssemblyRoom
+from tailrace.chat.idempotency import Keys
+from tailrace.chat.relay.relay_request import RelayLimits
 from tailrace.config import Settings
+from tailrace.console.overview import Overview
 from tailrace.contracts import Store, Upstreams
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.commits import Commits
@@ -17,19 +23,13 @@ from tailrace.log.encodings import Encodings
 from tailrace.log.heartbeats import Heartbeats
 from tailrace.log.history import History
 from tailrace.log.machinery import Machinery
-from tailrace.server.access_log import AccessLog
-from tailrace.server.allowance import Allowance
-from tailrace.server.answers import Recorder
 from tailrace.server.app import Application
-from tailrace.server.assembled import AssemblyRoom
-from tailrace.server.bodies import Bodies
-from tailrace.server.idempotency import Keys
-from tailrace.server.overview import Overview
-from tailrace.server.services import CHAT, Services, StreamRules
-from tailrace.server.trust import Policy
-from tailrace.server.turns import Turns
-from tailrace.sources.order import RelayLimits
 from tailrace.stores import StoreOptions, capacity
+from tailrace.web.access_log import AccessLog
+from tailrace.web.body_budget import Bodies
+from tailrace.web.concurrency_limit import Allowance
+from tailrace.web.services import CHAT, Services, StreamRules
+from tailrace.web.turns import Turns
 
 # How often retention looks: an answer outlives its time, and the total its bound, by this much.
 _RETENTION_INTERVAL: Final = 30.0

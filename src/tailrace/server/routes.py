@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+from tailrace.access.policy import Right
+from tailrace.chat import background, create, passthrough, stored_answers, stream_endpoint
+from tailrace.console import assets, follow, login
 from tailrace.errors import MethodNotAllowed, NotFound
-from tailrace.server import (
-    ask,
-    follow,
-    front,
-    kept_answers,
-    login,
-    model_api,
-    model_passing,
-    page,
-    responses_api,
-    stream_read,
-    stream_write,
-    streams,
-)
-from tailrace.server.addresses import ROOTS, Roots
-from tailrace.server.exchange import Exchange
-from tailrace.server.services import CHAT, Services
-from tailrace.server.trust import Right
-from tailrace.wire.apis import CHAT as CHAT_API
-from tailrace.wire.apis import RESPONSES
+from tailrace.server import index
+from tailrace.streams import listing, read, write
+from tailrace.web.exchange import Exchange
+from tailrace.web.paths import ROOTS, Roots
+from tailrace.web.services import CHAT, Services
+from tailrace.wire.llm.apis import CHAT as CHAT_API
+from tailrace.wire.llm.apis import RESPONSES
 
 Handler = Callable[[Exchange, Services], Awaitable[None]]
 
@@ -49,11 +39,11 @@ class Route(NamedTuple):
 
 
 # Of what goes there only the upstream knows something.
-_PASS_ON: Final = Endpoint(Right.ASK, model_passing.pass_on)
-_HEALTH: Final = Endpoint(Right.PUBLIC, front.health)
+_PASS_ON: Final = Endpoint(Right.ASK, passthrough.pass_on)
+_HEALTH: Final = Endpoint(Right.PUBLIC, index.health)
 
-_INDEX: Final = Endpoint(Right.PUBLIC, front.index)
-_PAGE: Final = Endpoint(Right.PUBLIC, page.page)
+_INDEX: Final = Endpoint(Right.PUBLIC, index.index)
+_PAGE: Final = Endpoint(Right.PUBLIC, assets.page)
 
 EXACT: Final = {
     "/": Route("/", {"GET": _INDEX, "HEAD": _INDEX}),
@@ -61,26 +51,26 @@ EXACT: Final = {
     "/stream": Route(
         "/stream",
         {
-            "GET": Endpoint(Right.ASK, ask.ask_by_query),
-            "POST": Endpoint(Right.ASK, ask.ask_by_body),
+            "GET": Endpoint(Right.ASK, stream_endpoint.ask_by_query),
+            "POST": Endpoint(Right.ASK, stream_endpoint.ask_by_body),
         },
     ),
     "/v1/chat/completions": Route(
         "/v1/chat/completions",
         {
             "GET": _PASS_ON,
-            "POST": Endpoint(Right.ASK, model_api.create_chat_completion),
+            "POST": Endpoint(Right.ASK, create.create_chat_completion),
         },
     ),
     "/v1/completions": Route(
-        "/v1/completions", {"POST": Endpoint(Right.ASK, model_api.create_completion)}
+        "/v1/completions", {"POST": Endpoint(Right.ASK, create.create_completion)}
     ),
-    "/v1/messages": Route("/v1/messages", {"POST": Endpoint(Right.ASK, model_api.create_message)}),
+    "/v1/messages": Route("/v1/messages", {"POST": Endpoint(Right.ASK, create.create_message)}),
     "/v1/responses": Route(
-        "/v1/responses", {"POST": Endpoint(Right.ASK, responses_api.create_response)}
+        "/v1/responses", {"POST": Endpoint(Right.ASK, background.create_response)}
     ),
-    "/v1/models": Route("/v1/models", {"GET": Endpoint(Right.ASK, model_api.list_models)}),
-    "/streams": Route("/streams", {"GET": Endpoint(Right.MANAGE, streams.listing)}),
+    "/v1/models": Route("/v1/models", {"GET": Endpoint(Right.ASK, create.list_models)}),
+    "/streams": Route("/streams", {"GET": Endpoint(Right.MANAGE, listing.listing)}),
     "/page": Route("/page/{path}", {"GET": _PAGE, "HEAD": _PAGE}),
     "/page/follow": Route("/page/follow", {"POST": Endpoint(Right.MANAGE, follow.follow)}),
     "/page/login": Route("/page/login", {"POST": Endpoint(Right.LOGIN, login.log_in)}),
@@ -88,11 +78,11 @@ EXACT: Final = {
 }
 
 _STREAM: Final = {
-    "GET": Endpoint(Right.READ_LINK, stream_read.read),
-    "HEAD": Endpoint(Right.READ_LINK, stream_read.describe),
-    "PUT": Endpoint(Right.MANAGE, stream_write.put),
-    "POST": Endpoint(Right.MANAGE, stream_write.post),
-    "DELETE": Endpoint(Right.MANAGE, stream_write.delete),
+    "GET": Endpoint(Right.READ_LINK, read.read),
+    "HEAD": Endpoint(Right.READ_LINK, read.describe),
+    "PUT": Endpoint(Right.MANAGE, write.put),
+    "POST": Endpoint(Right.MANAGE, write.post),
+    "DELETE": Endpoint(Right.MANAGE, write.delete),
 }
 _BELOW: Final = {
     root + prefix: Route(f"{root}{prefix}{{{what}}}", _STREAM)
@@ -100,20 +90,20 @@ _BELOW: Final = {
     for prefix, what in ((CHAT, "id"), ("", "name"))
 }
 _OTHERS: Final = Route(
-    f"{model_passing.PREFIX}/{{path}}",
+    f"{passthrough.PREFIX}/{{path}}",
     dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), _PASS_ON),
 )
 _BELOW_MODELS: Final = {
     f"/v1{api.path}/": Route(
         f"/v1{api.path}/{{id}}",
         {
-            "GET": Endpoint(Right.ASK, kept_answers.retrieve(api)),
-            "POST": Endpoint(Right.ASK, kept_answers.cancel(api)),
-            "DELETE": Endpoint(Right.ASK, kept_answers.delete(api)),
+            "GET": Endpoint(Right.ASK, stored_answers.retrieve(api)),
+            "POST": Endpoint(Right.ASK, stored_answers.cancel(api)),
+            "DELETE": Endpoint(Right.ASK, stored_answers.delete(api)),
         },
     )
     for api in (CHAT_API, RESPONSES)
-} | {f"{model_passing.PREFIX}/": _OTHERS}
+} | {f"{passthrough.PREFIX}/": _OTHERS}
 
 
 def find_route(path: str) -> Route:
@@ -124,7 +114,7 @@ def find_route(path: str) -> Route:
     for start, route in _BELOW.items():
         if path.startswith(start):
             return route
-    if path.startswith(page.ROOT):
+    if path.startswith(assets.ROOT):
         return EXACT["/page"]
     for start, route in _BELOW_MODELS.items():
         if path.startswith(start) and path != start:

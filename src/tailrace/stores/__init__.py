@@ -10,8 +10,8 @@ from typing import Final
 from tailrace.contracts import Store
 from tailrace.errors import ConfigError
 from tailrace.stores.memory import DEFAULT_LIMIT, MemoryStore
-from tailrace.stores.sqlite import SqliteStore
-from tailrace.stores.sqlite_writer import Durability
+from tailrace.stores.sqlite.store import SqliteStore
+from tailrace.stores.sqlite.writer import Durability
 
 __all__ = ["SCHEMES", "MemoryStore", "SqliteStore", "StoreOptions", "capacity", "open_url"]
 

@@ -30,9 +30,9 @@ from tailrace.contracts import (
 )
 from tailrace.errors import NotFound, StoreFull, StreamIsClosed
 from tailrace.model import Ending, Event, Producer, StreamInfo
-from tailrace.stores.batch import EVENT_OVERHEAD, weight
 from tailrace.stores.forks import Forks
-from tailrace.stores.segments import take
+from tailrace.stores.sqlite.batch import EVENT_OVERHEAD, weight
+from tailrace.stores.sqlite.segments import take
 from tailrace.stores.storable import check
 from tailrace.stores.stream_index import Folder, StreamIndex
 

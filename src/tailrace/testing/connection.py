@@ -16,7 +16,7 @@ from typing import Final, Protocol, cast
 
 import httptools
 
-from tailrace.testing.exchange import Bell, Exchange, Gate
+from tailrace.testing.exchange import Bell, Gate, ScriptedExchange
 from tailrace.testing.script import Close, Pause, Script, Wait, Write, plan, respond
 
 # struct linger {on, 0 s}: close() then sends RST instead of FIN. Winsock's fields are shorts.
@@ -28,15 +28,15 @@ class Director(Protocol):
 
     bell: Bell
 
-    def enter(self, connection: Connection) -> int:
+    def enter(self, connection: ScriptedConnection) -> int:
         """A connection was made; gives its number."""
         ...
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: ScriptedConnection) -> None:
         """It is gone."""
         ...
 
-    def choose(self, exchange: Exchange) -> Script:
+    def choose(self, exchange: ScriptedExchange) -> Script:
         """What to answer; notes the request."""
         ...
 
@@ -47,18 +47,18 @@ class Director(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
+class ScriptedConnection(asyncio.Protocol):
     """Answers the requests of one connection, in their order."""
 
     _transport: asyncio.Transport
-    _reading: Exchange
+    _reading: ScriptedExchange
 
     def __init__(self, director: Director) -> None:
         self._director = director
         self._writable = asyncio.Event()
         self._writable.set()
-        self._incoming: asyncio.Queue[tuple[Exchange, bool]] = asyncio.Queue()
-        self._current: Exchange | None = None
+        self._incoming: asyncio.Queue[tuple[ScriptedExchange, bool]] = asyncio.Queue()
+        self._current: ScriptedExchange | None = None
         self._closing = False
         self._parser = httptools.HttpRequestParser(self)
         self._number = 0
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
     # --- httptools callbacks ------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._reading = Exchange(self._director.bell, connection=self._number)
+        self._reading = ScriptedExchange(self._director.bell, connection=self._number)
 
     def on_url(self, target: bytes) -> None:
         self._reading.target += target.decode("latin-1")
@@ -146,14 +146,14 @@ class Connection(asyncio.Protocol):
             self._current = None
             exchange.mark_answered()
 
-    def _chosen(self, exchange: Exchange) -> Script:
+    def _chosen(self, exchange: ScriptedExchange) -> Script:
         try:
             return self._director.choose(exchange)
         except Exception as error:
             self._director.failed(error)
             return respond(500, b"{}")
 
-    async def _perform(self, exchange: Exchange, answer: Script, keep: bool) -> None:
+    async def _perform(self, exchange: ScriptedExchange, answer: Script, keep: bool) -> None:
         for action in plan(answer, keep=keep):
             match action:
                 case Write(data):

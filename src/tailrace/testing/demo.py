@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tailrace.testing.chunks import MODEL, chat_chunks, completion
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.script import Script, respond, stream
 from tailrace.testing.upstream import Reply, ScriptedUpstream
 
@@ -34,7 +34,7 @@ def words(tokens: int, rate: float) -> Reply:
     """An answer of ``tokens`` words at ``rate`` a second, or as fast as it goes at rate 0."""
     texts = tuple(itertools.islice(itertools.cycle(_SENTENCE), tokens))
 
-    def make(exchange: Exchange) -> Script:
+    def make(exchange: ScriptedExchange) -> Script:
         asked = exchange.asked
         model = asked.get("model") or MODEL
         if not exchange.streaming:

@@ -79,7 +79,7 @@ class Gate:
         self._passes -= 0 if self._opened else 1
 
 
-class Exchange:
+class ScriptedExchange:
     """One request, whole, and what became of its answer."""
 
     def __init__(self, bell: Bell, *, connection: int) -> None:

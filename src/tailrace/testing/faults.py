@@ -18,7 +18,7 @@ from typing import Final
 
 from tailrace.testing.apis import APIS, ScriptedApi, api_at
 from tailrace.testing.chunks import MODEL, error_body
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.script import (
     EVENT_STREAM,
     STALL,
@@ -304,10 +304,10 @@ def fault_scripts(api: str = "chat") -> dict[str, Script]:
     return {name: fault.script for name, fault in faults_of(api).items()}
 
 
-def fault_replies() -> dict[str, Callable[[Exchange], Script]]:
+def fault_replies() -> dict[str, Callable[[ScriptedExchange], Script]]:
     """The same of the API that is asked, by the request's path."""
 
-    def reply(name: str, exchange: Exchange) -> Script:
+    def reply(name: str, exchange: ScriptedExchange) -> Script:
         return faults_of(api_at(exchange.target).name)[name].script
 
     return {name: partial(reply, name) for name in FAULTS}

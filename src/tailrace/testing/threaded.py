@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tailrace.testing.chunks import MODEL
-from tailrace.testing.exchange import Exchange
+from tailrace.testing.exchange import ScriptedExchange
 from tailrace.testing.upstream import Reply, ScriptedUpstream
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class ThreadedUpstream:
         return self._scripted.base_url
 
     @property
-    def requests(self) -> list[Exchange]:
+    def requests(self) -> list[ScriptedExchange]:
         """Every request so far: a copy of the list."""
         return self._call(lambda: list(self._scripted.requests))
 
@@ -89,15 +89,15 @@ class ThreadedUpstream:
         """Let requests name ``reply``."""
         self._call(lambda: self._scripted.scripts.update({name: reply}))
 
-    def request(self, number: int = 1, within: float = 10.0) -> Exchange:
+    def request(self, number: int = 1, within: float = 10.0) -> ScriptedExchange:
         """As `ScriptedUpstream.request`."""
         return self._run(self._scripted.request(number, within))
 
-    def disconnected(self, exchange: Exchange, within: float = 10.0) -> bool:
+    def disconnected(self, exchange: ScriptedExchange, within: float = 10.0) -> bool:
         """As `Exchange.disconnected`."""
         return self._run(exchange.disconnected(within))
 
-    def finished(self, exchange: Exchange, within: float = 10.0) -> bool:
+    def finished(self, exchange: ScriptedExchange, within: float = 10.0) -> bool:
         """As `Exchange.finished`."""
         return self._run(exchange.finished(within))
 

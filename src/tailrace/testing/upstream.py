@@ -25,11 +25,11 @@ from typing import Final, Self, TypeAlias
 
 from tailrace.testing.apis import api_at
 from tailrace.testing.chunks import MODEL, chat_chunks, completion, error_body, model_list
-from tailrace.testing.connection import Connection
-from tailrace.testing.exchange import Bell, Exchange, Gate
+from tailrace.testing.connection import ScriptedConnection
+from tailrace.testing.exchange import Bell, Gate, ScriptedExchange
 from tailrace.testing.script import Script, respond, stream
 
-Reply: TypeAlias = Script | Callable[[Exchange], Script]
+Reply: TypeAlias = Script | Callable[[ScriptedExchange], Script]
 """A script, or what makes one of the request."""
 
 HELLO: Final = ("Hello", ", ", "world", "! ", "I am ", "a scripted ", "upstream", ".")
@@ -42,7 +42,7 @@ def answer(*texts: str) -> Reply:
     too, and gives its model back.
     """
 
-    def make(exchange: Exchange) -> Script:
+    def make(exchange: ScriptedExchange) -> Script:
         api, asked = api_at(exchange.target), exchange.asked
         model, choices = asked.get("model", MODEL), asked.get("n") or 1
         if api.name != "chat":
@@ -77,7 +77,7 @@ class ScriptedUpstream:
         self.default: Reply = answer(*HELLO) if default is None else default
         self.scripts: dict[str, Reply] = dict(scripts or {})
         self.models = models
-        self.requests: list[Exchange] = []
+        self.requests: list[ScriptedExchange] = []
         """Every request so far, GETs too, in the order they were complete."""
         self.connections = 0
         """How many connections were ever made."""
@@ -86,7 +86,7 @@ class ScriptedUpstream:
         self._port = port
         self._queue: deque[Reply] = deque()
         self._gates: dict[str, Gate] = {}
-        self._open: set[Connection] = set()
+        self._open: set[ScriptedConnection] = set()
         self._server: asyncio.Server | None = None
         self._failure: Exception | None = None
 
@@ -115,7 +115,7 @@ class ScriptedUpstream:
         """The gate at which `Wait` steps of that name stand."""
         return self._gates.setdefault(name, Gate(self.bell))
 
-    async def request(self, number: int = 1, within: float = 10.0) -> Exchange:
+    async def request(self, number: int = 1, within: float = 10.0) -> ScriptedExchange:
         """The ``number``-th request, from 1, waiting for it; raises TimeoutError."""
         if not await self.bell.until(lambda: len(self.requests) >= number, within):
             raise TimeoutError(f"{len(self.requests)} of {number} requests within {within} s")
@@ -133,7 +133,7 @@ class ScriptedUpstream:
         """Begin to listen; ``base_url`` holds from here on."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self), "127.0.0.1", self._port, ssl=self._tls
+            lambda: ScriptedConnection(self), "127.0.0.1", self._port, ssl=self._tls
         )
         self._port = self._server.sockets[0].getsockname()[1]
 
@@ -165,18 +165,18 @@ class ScriptedUpstream:
 
     # --- for its connections ------------------------------------------------------------------
 
-    def enter(self, connection: Connection) -> int:
+    def enter(self, connection: ScriptedConnection) -> int:
         self.connections += 1
         self._open.add(connection)
         return self.connections
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: ScriptedConnection) -> None:
         self._open.discard(connection)
 
     def failed(self, error: Exception) -> None:
         self._failure = self._failure or error
 
-    def choose(self, exchange: Exchange) -> Script:
+    def choose(self, exchange: ScriptedExchange) -> Script:
         self.requests.append(exchange)
         self.bell.ring()
         if exchange.method != "POST":
@@ -193,7 +193,7 @@ class ScriptedUpstream:
             return self.scripts.get(marker) or respond(404, refusal)
         return self._queue.popleft() if self._queue else self.default
 
-    def _look_up(self, exchange: Exchange) -> Script:
+    def _look_up(self, exchange: ScriptedExchange) -> Script:
         if exchange.method == "GET" and exchange.target.partition("?")[0].endswith("/models"):
             return respond(200, model_list(self.models))
         return respond(404, error_body("Not found", kind="invalid_request_error"))

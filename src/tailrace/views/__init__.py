@@ -14,7 +14,7 @@ from tailrace.views.openai import OpenaiView
 from tailrace.views.responses import ResponsesView
 from tailrace.views.sse import SseView
 from tailrace.views.text import TextView
-from tailrace.wire.apis import api_of
+from tailrace.wire.llm.apis import api_of
 from tailrace.wire.media_type import is_json
 
 

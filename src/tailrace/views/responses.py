@@ -16,8 +16,8 @@ from tailrace.contracts import LAST_PART, Closing, Part
 from tailrace.model import DATA, Ending, EndingKind, Event
 from tailrace.views.parts import block_part
 from tailrace.views.words import FAREWELL, is_said, words_for
+from tailrace.wire.llm.typed import block_head, encode_block
 from tailrace.wire.sse import encode_comment
-from tailrace.wire.typed import block_head, encode_block
 
 
 class ResponsesView:

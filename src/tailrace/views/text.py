@@ -9,7 +9,7 @@ from typing import Final
 from tailrace.contracts import LAST_PART, Closing, Part
 from tailrace.model import DATA, Ending, Event
 from tailrace.views.parts import PART, following
-from tailrace.wire.apis import api_of
+from tailrace.wire.llm.apis import api_of
 from tailrace.wire.media_type import parse
 
 

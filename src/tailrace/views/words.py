@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tailrace.model import Ending, EndingKind
-from tailrace.wire.records import REPORTED
+from tailrace.wire.llm.records import REPORTED
 
 # For endings that came without a reason of their own.
 _WORDS: Final[Mapping[EndingKind, str]] = MappingProxyType(

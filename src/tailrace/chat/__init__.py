@@ -1,0 +1,1 @@
+"""The use "chat": answers of model APIs, relayed, kept and found again."""

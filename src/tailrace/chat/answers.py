@@ -1,0 +1,185 @@
+"""From a request for a streamed answer to the stream that it becomes. Used by every model API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tailrace.chat.owners import owned_name
+from tailrace.chat.relay.answer_stats import Tokens
+from tailrace.chat.relay.relay import Relay
+from tailrace.chat.relay.relay_request import Order
+from tailrace.errors import StoreError, TailraceError
+from tailrace.log.catalogue import Catalogue
+from tailrace.log.lifecycle import State
+from tailrace.log.stream import STORAGE, Stream
+from tailrace.model import DATA, EndingKind
+from tailrace.web.paths import stream_url
+from tailrace.web.services import CHAT, Services
+from tailrace.wire.json.strict_json import LARGE
+from tailrace.wire.llm.apis import Api
+from tailrace.wire.llm.estimate import estimated_request, estimated_tokens
+
+# A generation's characters that tell its time: enough to find an answer by in a log, and nothing
+# of the part that makes its link a secret.
+_SHOWN: Final = 10
+# What a model may be called in a log: a client can send anything in its place.
+_NAME: Final = re.compile(r"[\w.:/@+-]{0,100}", re.ASCII)
+# Bytes of an answer that are read to count its tokens by; of a longer one the rest is reckoned.
+_COUNTED: Final = 4 << 20
+
+Log = Callable[[dict[str, Any]], None]
+
+
+def make_answer(services: Services, order: Order) -> Relay:
+    """A new stream in ``chat/`` with a relay that has not asked yet."""
+    stream = services.catalogue.create_secret(CHAT, order.api.content_type, Relay.kind)
+    limits, redact = services.relay_limits, services.upstreams.redact
+    return Relay(stream, order, limits, redact, services.recorder)
+
+
+async def keep(stream: Stream, relay: Relay | None) -> None:
+    """Wait until no crash can take back what was written of an answer, before it is relied on.
+
+    Raises StoreError, and then the answer has ended.
+    """
+    failure: StoreError | None = None
+    try:
+        await stream.committed()
+    except StoreError as error:
+        failure = error
+    if failure is not None:
+        if relay is not None:
+            relay.stop(EndingKind.FAILED, STORAGE)
+        raise failure
+
+
+def alias_of(api: Api, identity: str, owner: bytes) -> str:
+    """Return the alias of the answer that its API calls ``identity`` and ``owner`` asked for.
+
+    ``identity`` may hold anything that JSON can, lone surrogates among it.
+    """
+    return owned_name("id", owner, api.name.encode(), identity.encode("utf-8", "surrogatepass"))
+
+
+def content_location(stream: Stream) -> tuple[bytes, bytes]:
+    """Says where this answer can be had again (RFC 9110, 8.7)."""
+    return (b"content-location", stream_url(stream.name).encode("ascii"))
+
+
+class Waiting:
+    """``with``: a client waits for an answer's beginning, until it views it or gives up."""
+
+    def __init__(self, relay: Relay | None) -> None:
+        self._relay = relay
+
+    def __enter__(self) -> Self:
+        if self._relay is not None:
+            self._relay.wait()
+        return self
+
+    def over(self) -> None:
+        """It has become a viewer, or gives up."""
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.waited()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.over()
+
+
+class Recorder:
+    """Keeps what becomes known of answers: their ids, and at their end the facts."""
+
+    def __init__(self, catalogue: Catalogue, log: Log) -> None:
+        self._catalogue = catalogue
+        self._log = log
+        self._counting: set[asyncio.Task[None]] = set()
+
+    def named(self, relay: Relay, identity: str) -> None:
+        """By this name the API's own calls find the answer, if its owner makes them."""
+        order = relay.order
+        self._catalogue.alias(relay.stream, alias_of(order.api, identity, order.owner))
+
+    def ended(self, relay: Relay) -> None:
+        """Note the facts, where need be after counting what the upstream did not come to say."""
+        ending = relay.stream.ending
+        # Of an answer with a seam no upstream knows the whole.
+        told = relay.facts.tokens is not None and not relay.facts.seams
+        counted = told and ending is not None and ending.whole
+        if counted or not relay.facts.events:
+            self._record(relay)
+            return
+        task = asyncio.get_running_loop().create_task(self._count(relay))
+        self._counting.add(task)
+        task.add_done_callback(self._counting.discard)
+
+    def refused(self, relay: Relay) -> None:
+        """It never began; its stream goes."""
+        if relay.withdraw():
+            self._catalogue.drop(relay.stream)
+            self._say(relay, "refused")
+
+    async def close(self) -> None:
+        """Note what is still being counted."""
+        if self._counting:
+            await asyncio.wait(self._counting)
+
+    async def _count(self, relay: Relay) -> None:
+        facts, stream = relay.facts, relay.stream
+        try:
+            events = await stream.range(0, _COUNTED)
+            data = [event.data for event in events if event.type == DATA]
+            output = await asyncio.to_thread(_estimate, relay.order.api, data)
+        except TailraceError:  # deleted meanwhile, or the store is at fault
+            self._record(relay)
+            return
+        read = sum(map(len, data))
+        if read:
+            output = round(output * max(stream.info.size, read) / read)
+        reported = facts.tokens.input if facts.tokens is not None else 0
+        facts.tokens = Tokens(reported or relay.order.input_tokens, output, estimated=True)
+        self._record(relay)
+
+    def _record(self, relay: Relay) -> None:
+        stream = relay.stream
+        facts = relay.facts.as_json()
+        if stream.state is not State.GONE:
+            stream.note(json.dumps({**note_of(stream), **facts}, separators=(",", ":")).encode())
+        ending = stream.ending
+        self._say(relay, ending.kind.value if ending is not None else "")
+
+    def _say(self, relay: Relay, ending: str) -> None:
+        """Without the ending's reason: an upstream's words may repeat what it was asked."""
+        facts = relay.facts.as_json()
+        if not _NAME.fullmatch(facts["model"]):
+            facts["model"] = "?"
+        stream = relay.stream.generation[:_SHOWN]
+        self._log({"stream": stream, "id": relay.facts.identity, **facts, "ending": ending})
+
+
+def _estimate(api: Api, events: list[bytes]) -> int:
+    """Roughly the tokens of an answer's text. Takes long: in a thread.
+
+    Nobody looks at the text of a large event: a thread that reads JSON holds up the event loop.
+    """
+    text = api.text_reader()
+    small = [text(event) for event in events if len(event) <= LARGE]
+    large = sum(len(event) for event in events if len(event) > LARGE)
+    return estimated_tokens(b"".join(small).decode("utf-8", "replace")) + estimated_request(large)
+
+
+def note_of(stream: Stream) -> dict[str, Any]:
+    """What is noted of an answer."""
+    note = stream.info.note
+    found: dict[str, Any] = json.loads(note) if note else {}
+    return found

@@ -1,0 +1,1 @@
+"""What the page is served from, and what it follows."""

@@ -1,1 +1,0 @@
-"""What fills streams: one file for each kind of source."""

@@ -1,0 +1,1 @@
+"""The small local model, in a process of its own."""

@@ -1,0 +1,1 @@
+"""Which upstream is asked, and when another one is asked instead."""

@@ -1,0 +1,1 @@
+"""JSON as bytes: checked, split and edited without building objects where possible."""

@@ -1,0 +1,1 @@
+"""What model APIs say: the grammars of their requests and events."""
