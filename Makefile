@@ -78,11 +78,12 @@ profile: bench/.cache/stamp-tailrace ## where a relayed token's microseconds go 
 	$(BENCH) -m bench.profile
 
 .PHONY: check
-check: $(VENV)/stamp-dev ## format, lint, types and layering: seconds, changes nothing
+check: $(VENV)/stamp-dev ## format, lint, types, layers and sizes: seconds, changes nothing
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
+	$(PYTHON) -m tools.structure
 
 .PHONY: check-page
 check-page: page/node_modules/.stamp ## types, lint and unit tests of the page (needs Node.js 20.19 or newer, with npm)

@@ -24,7 +24,7 @@ export function App() {
         <nav aria-label={t("views")}>
           {VIEWS.filter((each) => each.listed).map((each) => (
             <a key={each.name} class="tab" href={`/page/${each.name}`} aria-current={each === view ? "page" : undefined}>
-              <Icon name={each.icon} />{t(each.title)}
+              <Icon name={each.icon} />{each.title()}
             </a>
           ))}
         </nav>

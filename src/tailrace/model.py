@@ -123,6 +123,15 @@ class EndingKind(StrEnum):
     EXPIRED = "expired"
 
 
+class EndingCode(StrEnum):
+    """What programs decide by besides the kind of an ending. Its reason is for persons alone."""
+
+    NONE = ""
+    """The kind says all that anybody decides by."""
+    REPORTED = "reported"
+    """The stream's last data have said it already: they are what the source's source reported."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """The one terminal record of a stream."""
@@ -133,6 +142,7 @@ class Ending:
     seq: int
     """The ending's own number, greater than that of the last event."""
     time: int
+    code: EndingCode = EndingCode.NONE
 
     @property
     def whole(self) -> bool:
@@ -185,6 +195,8 @@ class StreamInfo:
     """Deleted, and kept only because forks read its events; its name is taken."""
     note: bytes = b""
     """What else is to be known of it without reading it, as JSON; empty: nothing."""
+    owner: str = ""
+    """The catalogue that runs its source, by its name; it alone decides what becomes of it."""
 
     @property
     def inherited(self) -> int:

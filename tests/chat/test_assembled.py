@@ -7,12 +7,13 @@ import tracemalloc
 
 import pytest
 
+from tailrace.access.owner import owner_of
 from tailrace.chat.answers import alias_of
-from tailrace.chat.assembled import SMALL, AssemblyRoom, weight
-from tailrace.chat.owners import owner_of
+from tailrace.chat.assembled import weight
+from tailrace.chat.assembly_room import SMALL, AssemblyRoom
 from tailrace.chat.relay.continuation import LONGEST, continuation_of
 from tailrace.chat.relay.relay import Relay
-from tailrace.config import Settings
+from tailrace.chat.settings import ChatSettings
 from tailrace.errors import AnswerTooLarge, TooMany
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, EndingKind
@@ -78,7 +79,7 @@ def test_an_answer_over_the_limit_is_refused_and_can_be_read_as_a_stream() -> No
         assert answer.status == 200
         assert answer.body.count(b"data: ") == 1101
 
-    asking(scenario, settings=Settings(max_assembled=MIB))
+    asking(scenario, chat=ChatSettings(max_assembled=MIB))
 
 
 def test_large_answers_that_are_being_sent_are_so_many_and_small_ones_are_always_sent() -> None:

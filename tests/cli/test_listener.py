@@ -135,7 +135,6 @@ def test_all_addresses_of_ipv6_are_those_of_ipv4_as_well() -> None:
 
 @needs_ipv6
 def test_an_address_may_stand_in_the_brackets_of_a_url() -> None:
-    assert listener.is_loopback("[::1]")
     with listener.listen("[::1]", 0) as listening:
         assert listening.where == f"http://[::1]:{listening.port}"
 
@@ -144,27 +143,6 @@ def test_an_address_may_stand_in_the_brackets_of_a_url() -> None:
 def test_a_host_that_is_not_ours_is_a_mistake_in_the_configuration(host: str) -> None:
     with pytest.raises(ConfigError, match="Cannot listen on"):
         listener.listen(host, 0)
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("localhost", True),
-        ("LOCALHOST", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("192.168.0.1", False),
-        ("example.org", False),
-        ("chat.localhost", True),
-        ("localhost.example.org", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_what_only_this_machine_can_reach(host: str, loopback: bool) -> None:
-    assert listener.is_loopback(host) is loopback
 
 
 def test_the_url_of_a_listener_on_all_addresses_is_one_that_a_browser_can_open() -> None:

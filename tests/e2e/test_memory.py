@@ -22,10 +22,11 @@ from pathlib import Path
 import pytest
 
 from tailrace.config.settings import Settings
-from tailrace.http1.protocol import WRITE_HIGH_WATER
+from tailrace.http1.flow_control import WRITE_HIGH_WATER
 from tailrace.log import encodings, history
 from tailrace.log.cursor import SLICE
 from tailrace.model import format_offset
+from tailrace.stores.sqlite.settings import SqliteSettings
 from tailrace.testing.chunks import DONE, chunk, role_chunk
 from tailrace.testing.script import Head, Script, Send, Step, Wait
 from tailrace.testing.threaded import ThreadedUpstream
@@ -49,11 +50,11 @@ PATIENCE = 120.0
 
 def bound(viewers: int, streams: int, event: int) -> int:
     """What docs/backpressure.md promises, from the constants and defaults it names."""
-    settings = Settings()
+    settings, store_settings = Settings(), SqliteSettings()
     viewer = WRITE_HIGH_WATER + 2 * SLICE + 24 * KIB
     stream = max(settings.window, event) + 3 * event
-    arriving = settings.max_uncommitted + streams * event
-    store = 2 * arriving + settings.journal_limit + 8 * MIB + 2 * event
+    arriving = store_settings.max_uncommitted + streams * event
+    store = 2 * arriving + store_settings.journal_limit + 8 * MIB + 2 * event
     behind = history.LIMIT + event + history.PARALLEL * 3 * event
     encoded = encodings.LIMIT + 2 * event
     return 64 * MIB + viewers * viewer + streams * stream + store + behind + encoded

@@ -20,7 +20,6 @@ from tailrace.errors import (
     StoreOverloaded,
     StreamHasSource,
 )
-from tailrace.model import EndingKind
 
 
 async def told(handle: Handle, offset: str = "-1") -> tuple[list[Event], str]:
@@ -207,20 +206,6 @@ def test_a_live_block_that_is_stopped_is_left_and_the_code_behind_it_runs_on() -
             handle = await streams.get("n")
             assert handle.ending is not None
             assert (handle.ending.kind, handle.ending.reason) == ("cancelled", "Enough.")
-
-    asyncio.run(main())
-
-
-def test_a_stop_from_within_the_block_cancels_nothing_behind_it() -> None:
-    async def main() -> None:
-        async with Streams("memory:") as streams:
-            async with streams.live("n") as out:
-                out.stop(EndingKind.CANCELLED, "")
-                out.write("never")
-            await asyncio.sleep(0)
-            task = asyncio.current_task()
-            assert task is not None
-            assert task.cancelling() == 0
 
     asyncio.run(main())
 

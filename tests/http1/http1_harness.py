@@ -13,8 +13,9 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from tailrace.http1.protocol import EXTENSION, Connection, Limits, make_protocol
-from tailrace.web.access_log import AccessLog
+from tailrace.contracts import EXTENSION, Connection, Observer
+from tailrace.http1.protocol import Limits, make_protocol
+from tailrace.web.error_responses import problem
 
 PATIENCE = 20.0
 """Seconds until a wait that should be short fails its test."""
@@ -128,7 +129,7 @@ class Response:
 async def serving(
     app: App,
     limits: Limits = DEFAULTS,
-    log: AccessLog | None = None,
+    observer: Observer | None = None,
     *,
     keepalive_timeout: float = 75.0,
 ) -> AsyncIterator[Served]:
@@ -140,7 +141,11 @@ async def serving(
         await app(scope, receive, send)
 
     config = Config(
-        recorded, http=make_protocol(limits, log), ws="none", lifespan="off", log_config=None
+        recorded,
+        http=make_protocol(limits, problem, observer),
+        ws="none",
+        lifespan="off",
+        log_config=None,
     )
     config.load()
     config.timeout_keep_alive = keepalive_timeout  # type: ignore[assignment]

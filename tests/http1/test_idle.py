@@ -122,8 +122,8 @@ def test_a_request_that_came_before_the_idle_timer_fired_is_answered(
         async with serving(echo, keepalive_timeout=0.05) as served, served.client() as client:
             async with second_hand(client) as send:
                 assert await ask(client)
-                await until(lambda: served.connection._idle_timer is not None)
-                late(lambda: send(REQUEST), served.connection._idle_timer)
+                await until(lambda: served.connection._timers._idle is not None)
+                late(lambda: send(REQUEST), served.connection._timers._idle)
                 assert (await client.head()).startswith(b"HTTP/1.1 200")
             assert (await client.reader.read()) == ANSWER  # and closed once it is idle again
 
@@ -142,7 +142,7 @@ def test_a_head_that_came_before_its_timer_fired_is_answered(
             second_hand(client) as send,
         ):
             await until(lambda: bool(served.state.connections))
-            late(lambda: send(REQUEST), served.connection._deadline)
+            late(lambda: send(REQUEST), served.connection._timers._deadline)
             assert (await client.head()).startswith(b"HTTP/1.1 200")
 
     run(loop, test())

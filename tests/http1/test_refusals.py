@@ -169,7 +169,7 @@ def test_a_refusal_stands_in_the_access_log(loop: LoopFactory) -> None:
     lines: list[str] = []
 
     async def test() -> None:
-        log = AccessLog(lines.append, lambda: 0.0, lambda: 0.0)
+        log = AccessLog(lines.append, lambda: 0.0)
         async with serving(echo, SMALL, log) as served:
             response = await served.ask(b"GET /?secret=" + b"a" * 300)
             size = len(response.body)

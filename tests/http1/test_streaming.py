@@ -10,6 +10,7 @@ import pytest
 
 from tailrace.http1.response import Chunks
 from tailrace.web.access_log import AccessLog
+from tailrace.web.outcome import Outcome
 from tailrace.web.sinks import TransportSink
 from tests.http1.http1_harness import (
     App,
@@ -282,7 +283,7 @@ def finishing(lines: list[str], full: asyncio.Event, *, whole: bool, patience: f
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await start(send)
-        sink = TransportSink(connection_of(scope), log.begin("GET"), patience)
+        sink = TransportSink(connection_of(scope), Outcome(log, "GET"), patience)
         sink.follow(Reader())
         while sink.write(b"x" * 8192):
             await asyncio.sleep(0)

@@ -22,6 +22,7 @@ from tailrace.errors import (
 )
 from tailrace.log.making import Forking, Making
 from tailrace.log.producers import Claim
+from tailrace.log.reading import read_range
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, EndingKind, Event, Offset, StreamInfo
 from tailrace.stores.memory import MemoryStore
@@ -42,7 +43,7 @@ async def made(h: House, name: str, *data: bytes, making: Making = TEXT) -> Stre
 
 async def content(stream: Stream, place: int = 0) -> bytes:
     found: list[Event] = []
-    while events := await stream.range(place, 3):
+    while events := await read_range(stream, place, 3):
         found += events
         place = events[-1].seq
     return b"".join(event.data for event in found)

@@ -8,8 +8,10 @@ import json
 import pytest
 
 from tailrace.config import Settings
+from tailrace.log import reading
 from tailrace.log.stream import Stream
 from tailrace.model import EndingKind, Event
+from tailrace.streams import read
 from tests.log.harness import Feeder, until
 from tests.web.app_harness import (
     CLOSE,
@@ -176,15 +178,15 @@ def test_what_is_not_known_to_be_passive_is_shown_without_our_origin(
 def test_a_read_that_a_deletion_overtakes_is_not_told_that_the_stream_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    read = Stream.range
+    read_range = reading.read_range
 
     async def scenario(house: House) -> None:
-        async def overtaken(self: Stream, place: int, limit: int) -> list[Event]:
-            events = await read(self, place, limit)
-            await house.catalogue.delete(self.name)
+        async def overtaken(stream: Stream, place: int, limit: int) -> list[Event]:
+            events = await read_range(stream, place, limit)
+            await house.catalogue.delete(stream.name)
             return events
 
-        monkeypatch.setattr(Stream, "range", overtaken)
+        monkeypatch.setattr(read, "read_range", overtaken)
         for target in ("/streams/a", "/streams/a?offset=-1&live=long-poll"):
             await made(house, "a", "one")
             answer = await house.ask("GET", target)

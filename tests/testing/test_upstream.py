@@ -331,7 +331,7 @@ def test_an_error_in_a_reply_of_the_test_is_raised_at_the_end() -> None:
 
 
 def test_the_demo_prints_its_base_url_answers_and_goes_on_a_signal() -> None:
-    command = [sys.executable, "-W", "error", "-m", "tailrace.testing.upstream"]
+    command = [sys.executable, "-W", "error", "-m", "tailrace.testing"]
     options = ["--port", "0", "--rate", "0", "--tokens", "40"]
     with subprocess.Popen(command + options, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.errors import BadRequest
-from tailrace.model import DATA, ERROR, Ending, EndingKind, Event
+from tailrace.model import DATA, ERROR, Ending, EndingCode, EndingKind, Event
 from tailrace.testing.message_events import message_events
 from tailrace.testing.response_events import failed_event, response_events
 from tailrace.testing.script import stream
@@ -35,9 +35,15 @@ def shown(api: Api, datas: list[bytes]) -> bytes:
     return view.encode(GENERATION, [Event(i, 5, DATA, data) for i, data in enumerate(datas, 1)])
 
 
-def end(api: Api, kind: EndingKind, reason: str = "why", seq: int = 7) -> bytes:
+def end(
+    api: Api,
+    kind: EndingKind,
+    reason: str = "why",
+    seq: int = 7,
+    code: EndingCode = EndingCode.NONE,
+) -> bytes:
     view = make_view(api.view, api.content_type)
-    closing = view.end(GENERATION, Ending(kind, reason, seq, 5))
+    closing = view.end(GENERATION, Ending(kind, reason, seq, 5, code))
     assert closing.whole
     return closing.data
 
@@ -118,8 +124,10 @@ def test_every_other_ending_is_an_error_with_words(api: Api, kind: EndingKind) -
 @pytest.mark.parametrize("api", TYPED, ids=lambda api: api.name)
 def test_what_the_upstream_has_said_itself_is_not_said_again(api: Api) -> None:
     assert end(api, EndingKind.COMPLETED, "") == b""
-    assert end(api, EndingKind.FAILED, "The upstream reported: overloaded") == b""
-    assert end(api, EndingKind.CANCELLED, "The upstream reported: response.cancelled") == b""
+    reported = EndingCode.REPORTED
+    assert end(api, EndingKind.FAILED, "overloaded", code=reported) == b""
+    assert end(api, EndingKind.CANCELLED, "response.cancelled", code=reported) == b""
+    assert end(api, EndingKind.FAILED, "The upstream reported: a client's own words") != b""
     assert end(api, EndingKind.FAILED, "The upstream sent malformed chunks: 1.") != b""
 
 
@@ -217,8 +225,8 @@ def test_openai_reads_responses_through_heartbeats_and_raises_at_an_ending() -> 
 
 def test_openai_yields_a_failed_response_and_does_not_raise() -> None:
     begun = [*response_events(["a"])[:5], failed_event("bad", 5)]
-    reason = "The upstream reported: bad"
-    events = ask_for_response([*begun, end(RESPONSES, EndingKind.FAILED, reason)])
+    ending = end(RESPONSES, EndingKind.FAILED, "bad", code=EndingCode.REPORTED)
+    events = ask_for_response([*begun, ending])
     assert events[-1].response.error.message == "bad"
 
 

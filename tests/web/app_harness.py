@@ -8,18 +8,28 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 from tailrace.access.policy import Policy
-from tailrace.chat.answers import Recorder
+from tailrace.chat.routes import ROUTES as CHAT_ROUTES
+from tailrace.chat.settings import ChatSettings
+from tailrace.chat.use import chat_services
 from tailrace.config import Settings
-from tailrace.contracts import Upstreams
+from tailrace.console.overview import Overview
+from tailrace.console.services import ConsoleServices
+from tailrace.contracts import Observers, Upstreams
 from tailrace.log.catalogue import Catalogue
 from tailrace.server.app import Application
 from tailrace.server.assembly import make_catalogue, make_services
-from tailrace.server.routes import SERVER, Table
+from tailrace.server.routes import server_table
+from tailrace.server.uses import namespaces
 from tailrace.stores.memory import MemoryStore
+from tailrace.streams.routes import mounted
+from tailrace.upstream.routing.models import DefaultModel
 from tailrace.web.access_log import AccessLog
+from tailrace.web.paths import ROOTS
+from tailrace.web.routing import RouteTable, bind
 
 WITHIN = 10.0
 
@@ -45,6 +55,7 @@ class House:
     catalogue: Catalogue
     lines: list[str]
     """The access log."""
+    table: RouteTable
 
     async def ask(
         self,
@@ -101,31 +112,31 @@ def _answer(sent: list[MutableMapping[str, Any]]) -> Answer:
 
 @asynccontextmanager
 async def at_home(
-    settings: Settings | None = None, table: Table = SERVER, **policy: Any
+    settings: Settings | None = None,
+    chat: ChatSettings | None = None,
+    *,
+    is_mount: bool = False,
+    **policy: Any,
 ) -> AsyncIterator[House]:
-    """An application whose streams are gone afterwards."""
+    """An application whose streams are gone afterwards. ``is_mount``: of streams alone."""
     settings = settings or Settings()
     store = MemoryStore()
     catalogue = make_catalogue(settings, store)
-
-    async def no_model() -> str:
-        raise AssertionError("nobody asks a model here")
-
-    services = make_services(
-        settings,
-        store,
-        catalogue,
-        cast("Upstreams", None),
-        Recorder(catalogue, lambda _: None),
-        default_model=no_model,
-        shared_caches=not settings.token,
-    )
+    services = make_services(settings, store, catalogue, namespaces())
+    nobody = cast("Upstreams", None)  # nobody asks a model here
+    no_model = cast("DefaultModel", SimpleNamespace(name=None))
+    answers = chat_services(services, chat or ChatSettings(), nobody, no_model, Observers())
+    console = ConsoleServices(services, Overview(catalogue))
+    table = server_table(services, console, [bind(CHAT_ROUTES, answers)])
+    if is_mount:
+        table = RouteTable(bind(mounted(writable=True), services))
     lines: list[str] = []
     rules = Policy(bound_host="127.0.0.1", port=80, token=settings.token or None, **policy)
-    app = Application(services, rules, AccessLog(lines.append), table)
+    roots = ("/",) if is_mount else ROOTS
+    app = Application(services, rules, AccessLog(lines.append), table, roots)
     await catalogue.open()
     try:
-        yield House(app, catalogue, lines)
+        yield House(app, catalogue, lines, table)
     finally:
         await catalogue.close()
 

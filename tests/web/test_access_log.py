@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tailrace.web.access_log import AccessLog, Entry
+from tailrace.web.access_log import AccessLog
+from tailrace.web.outcome import Outcome
 
 
 class Times:
@@ -22,10 +23,15 @@ class Times:
 def logged(times: Times | None = None) -> tuple[AccessLog, list[str]]:
     lines: list[str] = []
     times = times or Times()
-    return AccessLog(lines.append, lambda: times.now, lambda: times.passed), lines
+    return AccessLog(lines.append, lambda: times.now), lines
 
 
-def play(entry: Entry, sent: list[dict[str, Any]], received: list[str]) -> None:
+def begun(log: AccessLog, method: str, times: Times | None = None) -> Outcome:
+    times = times or Times()
+    return Outcome(log, method, lambda: times.passed)
+
+
+def play(entry: Outcome, sent: list[dict[str, Any]], received: list[str]) -> None:
     """Run messages through the entry's watchers."""
     types = iter(received)
 
@@ -58,7 +64,7 @@ def body(data: bytes, more: bool) -> dict[str, Any]:
 def test_a_request_gives_one_line_when_it_is_over() -> None:
     times = Times()
     log, lines = logged(times)
-    entry = log.begin("GET")
+    entry = begun(log, "GET", times)
     entry.route = "/streams/chat/{id}"
     play(entry, [start(200), body(b"abc", True), body(b"de", False)], ["http.disconnect"])
     assert lines == []
@@ -70,13 +76,13 @@ def test_a_request_gives_one_line_when_it_is_over() -> None:
 
 def test_a_request_that_got_no_answer_and_no_route_says_so() -> None:
     log, lines = logged()
-    log.begin("POST").end()
+    begun(log, "POST").end()
     assert lines[0].endswith(" POST - - 0B 0.0ms")
 
 
 def test_a_client_that_left_before_the_end_is_marked() -> None:
     log, lines = logged()
-    entry = log.begin("GET")
+    entry = begun(log, "GET")
     play(entry, [start(200), body(b"abc", True)], ["http.disconnect"])
     entry.end()
     assert lines[0].endswith(" 200 3B 0.0ms left")
@@ -84,7 +90,7 @@ def test_a_client_that_left_before_the_end_is_marked() -> None:
 
 def test_what_a_client_that_left_did_not_get_is_not_counted() -> None:
     log, lines = logged()
-    entry = log.begin("GET")
+    entry = begun(log, "GET")
     play(entry, [start(200), body(b"abc", True)], ["http.disconnect"])
     play(entry, [body(b"abc", True)], [])
     entry.end()
@@ -93,7 +99,7 @@ def test_what_a_client_that_left_did_not_get_is_not_counted() -> None:
 
 def test_a_body_that_we_cut_is_marked_and_its_client_has_not_left() -> None:
     log, lines = logged()
-    entry = log.begin("GET")
+    entry = begun(log, "GET")
     entry.aborted = True
     play(entry, [start(200)], ["http.disconnect"])
     entry.end()
@@ -102,7 +108,7 @@ def test_a_body_that_we_cut_is_marked_and_its_client_has_not_left() -> None:
 
 def test_the_request_itself_is_not_a_leaving() -> None:
     log, lines = logged()
-    entry = log.begin("POST")
+    entry = begun(log, "POST")
     play(entry, [], ["http.request"])
     entry.end()
     assert "left" not in lines[0]
@@ -111,7 +117,7 @@ def test_the_request_itself_is_not_a_leaving() -> None:
 @pytest.mark.parametrize("method", ["GET\nfake", "G\x1b[2J", "", "A" * 33, "GÉT", "G T"])
 def test_a_method_cannot_write_lines_of_its_own(method: str) -> None:
     log, lines = logged()
-    log.begin(method).end()
+    begun(log, method).end()
     assert lines[0].split(" ", 1)[1] == "- - - 0B 0.0ms"
 
 
@@ -119,7 +125,7 @@ def test_a_log_that_cannot_be_written_ends_no_request() -> None:
     def broken(_: str) -> None:
         raise BrokenPipeError
 
-    AccessLog(broken).begin("GET").end()
+    begun(AccessLog(broken), "GET").end()
 
 
 FACTS = {
@@ -135,7 +141,7 @@ FACTS = {
 
 def test_an_answer_gives_one_line_of_what_is_known() -> None:
     log, lines = logged()
-    log.answered(FACTS)
+    log.source_ended("answer", FACTS)
     assert lines == [
         "2026-11-25T09:52:41.123Z answer completed stream=01kb5x7q2m id=chatcmpl-1 "
         r'model="a model\nwith a line" first_token=0.25 tokens_input=1 tokens_output=2 '
@@ -146,11 +152,11 @@ def test_an_answer_gives_one_line_of_what_is_known() -> None:
 def test_as_json_each_line_is_an_object() -> None:
     times = Times()
     lines: list[str] = []
-    log = AccessLog(lines.append, lambda: times.now, lambda: times.passed, as_json=True)
-    entry = log.begin("GET")
+    log = AccessLog(lines.append, lambda: times.now, as_json=True)
+    entry = begun(log, "GET")
     play(entry, [start(200), body(b"abc", False)], [])
     entry.end()
-    log.answered(FACTS)
+    log.source_ended("answer", FACTS)
     request, answer = map(json.loads, lines)
     assert request == {
         "time": "2026-11-25T09:52:41.123Z",

@@ -26,7 +26,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 def every_error() -> list[type[TailraceError]]:
     def below(kind: type[TailraceError]) -> Iterator[type[TailraceError]]:
         for child in kind.__subclasses__():
-            if child.__module__ == errors.__name__:
+            if child.__module__.startswith(f"{errors.__name__}."):
                 yield child
                 yield from below(child)
 

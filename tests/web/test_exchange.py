@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tailrace.web.access_log import AccessLog
+from tailrace.contracts import Observers
 from tailrace.web.exchange import Exchange, make_exchange
+from tailrace.web.outcome import Outcome
 
 
 async def nothing() -> MutableMapping[str, Any]:
@@ -31,8 +32,8 @@ def exchange_for(
         "headers": [(b"Host", b"example.org")],
         "scheme": "https",
     }
-    entry = AccessLog(lambda line: None).begin(method)
-    return make_exchange(scope, nothing, send, entry, asyncio.Event())
+    outcome = Outcome(Observers(), method)
+    return make_exchange(scope, nothing, send, outcome, asyncio.Event())
 
 
 @pytest.mark.parametrize(

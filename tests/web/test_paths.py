@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.errors import BadRequest, Forbidden, MalformedName, NotFound
-from tailrace.web.paths import ROOTS, name_in_field, name_of, refuse_ours, stream_url
+from tailrace.errors import BadRequest, MalformedName, NotFound
+from tailrace.web.paths import ROOTS, name_in_field, name_of, stream_url
 from tailrace.wire.names import name_to_path
 
 SEGMENTS = st.text("abz09-_.~ %+ü漢", min_size=1, max_size=8).filter(lambda s: s not in (".", ".."))
@@ -67,14 +67,3 @@ def test_a_field_names_a_stream_by_its_path_with_or_without_the_mount(root: str,
 def test_a_field_that_names_no_stream_of_this_server_is_refused(value: bytes) -> None:
     with pytest.raises(BadRequest, match="path of a stream on this server"):
         name_in_field(value, "")
-
-
-@pytest.mark.parametrize("name", ["chat", "chat/", "chat/x"])
-def test_names_of_answers_are_ours(name: str) -> None:
-    with pytest.raises(Forbidden):
-        refuse_ours(name)
-
-
-@pytest.mark.parametrize("name", ["chats", "chat-x", "a/chat/x"])
-def test_names_that_only_resemble_them_are_free(name: str) -> None:
-    refuse_ours(name)

@@ -1,5 +1,5 @@
 import type { ComponentType } from "preact"
-import type { Key } from "../i18n"
+import { t } from "../i18n"
 import type { IconName } from "../parts/Icon"
 import { pathOf } from "../wire/api"
 
@@ -10,9 +10,10 @@ export interface Openable {
 }
 
 export interface View {
-  /** Its path is /page/<name>; its words are `view.<name>`; its folder is beside this file. */
+  /** Its path is /page/<name>; its folder is beside this file. */
   readonly name: string
-  readonly title: Key
+  /** What it is called, in the language that is chosen. */
+  readonly title: () => string
   readonly icon: IconName
   /** Whether it stands in the page's navigation, or is only opened for a stream. */
   readonly listed: boolean
@@ -25,12 +26,12 @@ const CONVERSATIONS = "conversations/"
 
 /** The views: one line each. The first is what the page begins with. */
 export const VIEWS: readonly View[] = [
-  { name: "chat", title: "view.chat", icon: "chat", listed: true, load: () => import("./chat/ChatView"),
+  { name: "chat", title: () => t("view.chat"), icon: "chat", listed: true, load: () => import("./chat/ChatView"),
     opens: ({ name }) => name.startsWith(CONVERSATIONS) ? `/page/chat/${pathOf(name.slice(CONVERSATIONS.length))}` : undefined },
-  { name: "streams", title: "view.streams", icon: "streams", listed: true, load: () => import("./streams/StreamsView"),
+  { name: "streams", title: () => t("view.streams"), icon: "streams", listed: true, load: () => import("./streams/StreamsView"),
     opens: () => undefined },
-  { name: "read", title: "view.read", icon: "read", listed: false, load: () => import("./read/ReadView"),
+  { name: "read", title: () => t("view.read"), icon: "read", listed: false, load: () => import("./read/ReadView"),
     opens: ({ name, content_type }) => /^text\/|json/.test(content_type) ? `/page/read/${pathOf(name)}` : undefined },
-  { name: "wire", title: "view.wire", icon: "wire", listed: false, load: () => import("./wire/WireView"),
+  { name: "wire", title: () => t("view.wire"), icon: "wire", listed: false, load: () => import("./wire/WireView"),
     opens: ({ name }) => `/page/wire/${pathOf(name)}` },
 ]

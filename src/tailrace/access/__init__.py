@@ -1,1 +1,1 @@
-"""Who may do what: the policy, its decision, CORS."""
+"""Who may do what: the policy, who asks, the decision, CORS."""

@@ -8,7 +8,7 @@ value            an HMAC under the token: it is not the token, outlives a restar
                  over when the token is changed
 HttpOnly         no script reads it
 SameSite=Strict  no other site has it sent; other ports of this host are the same site, so
-                 whom it is believed of is decided in ``trust.py``
+                 whom it is believed of is decided in ``principal.py``
 Path=/           the page asks below ``/streams`` and ``/v1``, too
 Secure           where the browser came by https
 no Max-Age       the browser forgets it when it is closed

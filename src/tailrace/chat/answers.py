@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
 from tailrace.chat.owners import owned_name
 from tailrace.chat.relay.answer_stats import Tokens
+from tailrace.chat.relay.observer import ObservedAnswer
 from tailrace.chat.relay.relay import Relay
-from tailrace.chat.relay.relay_request import Order
+from tailrace.contracts import Observer
 from tailrace.errors import StoreError, TailraceError
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.lifecycle import State
+from tailrace.log.reading import read_range
 from tailrace.log.stream import STORAGE, Stream
 from tailrace.model import DATA, EndingKind
 from tailrace.web.paths import stream_url
-from tailrace.web.services import CHAT, Services
 from tailrace.wire.json.strict_json import LARGE
 from tailrace.wire.llm.apis import Api
 from tailrace.wire.llm.estimate import estimated_request, estimated_tokens
@@ -31,15 +31,6 @@ _SHOWN: Final = 10
 _NAME: Final = re.compile(r"[\w.:/@+-]{0,100}", re.ASCII)
 # Bytes of an answer that are read to count its tokens by; of a longer one the rest is reckoned.
 _COUNTED: Final = 4 << 20
-
-Log = Callable[[dict[str, Any]], None]
-
-
-def make_answer(services: Services, order: Order) -> Relay:
-    """A new stream in ``chat/`` with a relay that has not asked yet."""
-    stream = services.catalogue.create_secret(CHAT, order.api.content_type, Relay.kind)
-    limits, redact = services.relay_limits, services.upstreams.redact
-    return Relay(stream, order, limits, redact, services.recorder)
 
 
 async def keep(stream: Stream, relay: Relay | None) -> None:
@@ -100,26 +91,26 @@ class Waiting:
 class Recorder:
     """Keeps what becomes known of answers: their ids, and at their end the facts."""
 
-    def __init__(self, catalogue: Catalogue, log: Log) -> None:
+    def __init__(self, catalogue: Catalogue, observer: Observer) -> None:
         self._catalogue = catalogue
-        self._log = log
+        self._observer = observer
         self._counting: set[asyncio.Task[None]] = set()
 
-    def named(self, relay: Relay, identity: str) -> None:
+    def named(self, answer: ObservedAnswer, identity: str) -> None:
         """By this name the API's own calls find the answer, if its owner makes them."""
-        order = relay.order
-        self._catalogue.alias(relay.stream, alias_of(order.api, identity, order.owner))
+        order = answer.order
+        self._catalogue.alias(answer.stream, alias_of(order.api, identity, order.owner))
 
-    def ended(self, relay: Relay) -> None:
+    def ended(self, answer: ObservedAnswer) -> None:
         """Note the facts, where need be after counting what the upstream did not come to say."""
-        ending = relay.stream.ending
+        ending = answer.stream.ending
         # Of an answer with a seam no upstream knows the whole.
-        told = relay.facts.tokens is not None and not relay.facts.seams
+        told = answer.facts.tokens is not None and not answer.facts.seams
         counted = told and ending is not None and ending.whole
-        if counted or not relay.facts.events:
-            self._record(relay)
+        if counted or not answer.facts.events:
+            self._record(answer)
             return
-        task = asyncio.get_running_loop().create_task(self._count(relay))
+        task = asyncio.get_running_loop().create_task(self._count(answer))
         self._counting.add(task)
         task.add_done_callback(self._counting.discard)
 
@@ -134,37 +125,38 @@ class Recorder:
         if self._counting:
             await asyncio.wait(self._counting)
 
-    async def _count(self, relay: Relay) -> None:
-        facts, stream = relay.facts, relay.stream
+    async def _count(self, answer: ObservedAnswer) -> None:
+        facts, stream = answer.facts, answer.stream
         try:
-            events = await stream.range(0, _COUNTED)
+            events = await read_range(stream, 0, _COUNTED)
             data = [event.data for event in events if event.type == DATA]
-            output = await asyncio.to_thread(_estimate, relay.order.api, data)
+            output = await asyncio.to_thread(_estimate, answer.order.api, data)
         except TailraceError:  # deleted meanwhile, or the store is at fault
-            self._record(relay)
+            self._record(answer)
             return
         read = sum(map(len, data))
         if read:
             output = round(output * max(stream.info.size, read) / read)
         reported = facts.tokens.input if facts.tokens is not None else 0
-        facts.tokens = Tokens(reported or relay.order.input_tokens, output, estimated=True)
-        self._record(relay)
+        facts.tokens = Tokens(reported or answer.order.input_tokens, output, estimated=True)
+        self._record(answer)
 
-    def _record(self, relay: Relay) -> None:
-        stream = relay.stream
-        facts = relay.facts.as_json()
+    def _record(self, answer: ObservedAnswer) -> None:
+        stream = answer.stream
+        facts = answer.facts.as_json()
         if stream.state is not State.GONE:
             stream.note(json.dumps({**note_of(stream), **facts}, separators=(",", ":")).encode())
         ending = stream.ending
-        self._say(relay, ending.kind.value if ending is not None else "")
+        self._say(answer, ending.kind.value if ending is not None else "")
 
-    def _say(self, relay: Relay, ending: str) -> None:
+    def _say(self, answer: ObservedAnswer, ending: str) -> None:
         """Without the ending's reason: an upstream's words may repeat what it was asked."""
-        facts = relay.facts.as_json()
+        facts = answer.facts.as_json()
         if not _NAME.fullmatch(facts["model"]):
             facts["model"] = "?"
-        stream = relay.stream.generation[:_SHOWN]
-        self._log({"stream": stream, "id": relay.facts.identity, **facts, "ending": ending})
+        stream = answer.stream.generation[:_SHOWN]
+        said = {"stream": stream, "id": answer.facts.identity, **facts, "ending": ending}
+        self._observer.source_ended("answer", said)
 
 
 def _estimate(api: Api, events: list[bytes]) -> int:

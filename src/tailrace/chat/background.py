@@ -18,17 +18,17 @@ from tailrace.chat.create import (
     read_request,
     request_for,
 )
-from tailrace.chat.idempotency import Found
+from tailrace.chat.idempotency import KeyedAnswer
 from tailrace.chat.pass_response import hand_through
+from tailrace.chat.services import ChatServices
 from tailrace.errors import UpstreamRefused
 from tailrace.log.attendance import Disconnect, DisconnectPolicy
 from tailrace.web.bodies import ModelRequest
 from tailrace.web.exchange import Exchange
-from tailrace.web.services import Services
 from tailrace.wire.llm.apis import RESPONSES
 
 
-async def create_response(exchange: Exchange, services: Services) -> None:
+async def create_response(exchange: Exchange, services: ChatServices) -> None:
     """POST /v1/responses."""
     begun = await _begin_or_hand_on(exchange, services)
     # The request's body is not held from here on, but by who may have to send it again.
@@ -41,7 +41,9 @@ async def create_response(exchange: Exchange, services: Services) -> None:
         await _answer_by_id(exchange, services, found)
 
 
-async def _begin_or_hand_on(exchange: Exchange, services: Services) -> tuple[Found, bool] | None:
+async def _begin_or_hand_on(
+    exchange: Exchange, services: ChatServices
+) -> tuple[KeyedAnswer, bool] | None:
     """An answer, and whether it is to be streamed; None: it was handed through."""
     asked = await read_request(exchange, services)
     if asked.stream or asked.background:
@@ -55,7 +57,7 @@ async def _begin_or_hand_on(exchange: Exchange, services: Services) -> tuple[Fou
     return None
 
 
-async def _begin(exchange: Exchange, services: Services, asked: ModelRequest) -> Found:
+async def _begin(exchange: Exchange, services: ChatServices, asked: ModelRequest) -> KeyedAnswer:
     if not asked.background:
         return await begin(exchange, services, RESPONSES, asked)
     sent = asked.body.with_member("stream", b"true").without_member("background")
@@ -67,7 +69,7 @@ async def _begin(exchange: Exchange, services: Services, asked: ModelRequest) ->
     return found
 
 
-async def _answer_by_id(exchange: Exchange, services: Services, found: Found) -> None:
+async def _answer_by_id(exchange: Exchange, services: ChatServices, found: KeyedAnswer) -> None:
     """The Response as it begins. Raises UpstreamRefused where it never did."""
     stream = found.stream
     with Waiting(found.relay):

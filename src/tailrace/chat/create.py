@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from tailrace.chat.answers import Waiting, keep, make_answer
-from tailrace.chat.idempotency import Found, read_key
+from tailrace.chat.answers import Waiting, keep
+from tailrace.chat.idempotency import KeyedAnswer, read_key
 from tailrace.chat.pass_response import hand_through
 from tailrace.chat.relay.refusal import media_type, refuse_unless_stream
 from tailrace.chat.relay.relay import Relay
 from tailrace.chat.relay.relay_request import Order
+from tailrace.chat.services import ChatServices
 from tailrace.contracts import Call, UpstreamRequest
 from tailrace.errors import BadRequest, TailraceError
 from tailrace.log.attendance import DisconnectPolicy, deciding_policy
@@ -26,7 +27,6 @@ from tailrace.web.bodies import (
 from tailrace.web.exchange import Exchange
 from tailrace.web.forwarded_headers import to_client, to_upstream, without_keys
 from tailrace.web.paths import stream_url
-from tailrace.web.services import Services
 from tailrace.web.stream_response import STREAMING, view_stream
 from tailrace.wire.json.json_edit import JsonObject
 from tailrace.wire.llm.apis import CHAT, COMPLETIONS, MESSAGES, Api
@@ -34,22 +34,22 @@ from tailrace.wire.llm.continuation import Continuing
 from tailrace.wire.llm.estimate import estimated_request
 
 
-async def create_chat_completion(exchange: Exchange, services: Services) -> None:
+async def create_chat_completion(exchange: Exchange, services: ChatServices) -> None:
     """POST /v1/chat/completions."""
     await create(exchange, services, CHAT)
 
 
-async def create_completion(exchange: Exchange, services: Services) -> None:
+async def create_completion(exchange: Exchange, services: ChatServices) -> None:
     """POST /v1/completions."""
     await create(exchange, services, COMPLETIONS)
 
 
-async def create_message(exchange: Exchange, services: Services) -> None:
+async def create_message(exchange: Exchange, services: ChatServices) -> None:
     """POST /v1/messages."""
     await create(exchange, services, MESSAGES)
 
 
-async def create(exchange: Exchange, services: Services, api: Api) -> None:
+async def create(exchange: Exchange, services: ChatServices, api: Api) -> None:
     """Relayed and kept where it streams, handed through where not."""
     found = await _begin_or_hand_on(exchange, services, api)
     # The request's body is not held from here on, but by who may have to send it again.
@@ -57,7 +57,9 @@ async def create(exchange: Exchange, services: Services, api: Api) -> None:
         await answer_by_stream(exchange, services, api, found)
 
 
-async def _begin_or_hand_on(exchange: Exchange, services: Services, api: Api) -> Found | None:
+async def _begin_or_hand_on(
+    exchange: Exchange, services: ChatServices, api: Api
+) -> KeyedAnswer | None:
     """An answer's stream; None: it was handed through."""
     asked = await read_request(exchange, services)
     if asked.stream:
@@ -71,20 +73,20 @@ async def _begin_or_hand_on(exchange: Exchange, services: Services, api: Api) ->
     return None
 
 
-async def read_request(exchange: Exchange, services: Services) -> ModelRequest:
+async def read_request(exchange: Exchange, services: ChatServices) -> ModelRequest:
     """The request's body. Raises BadRequest, BodyTooLarge, BodiesFull or ClientGone."""
-    body = await services.bodies.read(exchange.receive, services.max_body, exchange.headers)
-    asked = await services.turns.run(read_model_request(body.data))
+    body = await services.core.bodies.read(exchange.receive, services.max_body, exchange.headers)
+    asked = await services.core.turns.run(read_model_request(body.data))
     return asked._replace(reserved=body.reserved)
 
 
-async def list_models(exchange: Exchange, services: Services) -> None:
+async def list_models(exchange: Exchange, services: ChatServices) -> None:
     """GET /v1/models."""
     fields = to_upstream(exchange.headers)
     await hand_on(exchange, services, UpstreamRequest("GET", f"/models{exchange.search}", fields))
 
 
-async def hand_on(exchange: Exchange, services: Services, request: UpstreamRequest) -> None:
+async def hand_on(exchange: Exchange, services: ChatServices, request: UpstreamRequest) -> None:
     """Ask, and hand through what is answered.
 
     A client that leaves before cancels at once. Otherwise SDKs that give up and retry would have
@@ -120,7 +122,7 @@ def request_for(
 
 
 def policy_for(
-    exchange: Exchange, services: Services, model: str, *, brief: bool
+    exchange: Exchange, services: ChatServices, model: str, *, brief: bool
 ) -> DisconnectPolicy:
     """What leaving means here: as the request says, else its upstream's table, else the setting.
 
@@ -131,7 +133,7 @@ def policy_for(
     return deciding_policy(said, services.keep, brief=brief)
 
 
-def continues(exchange: Exchange, services: Services) -> bool:
+def continues(exchange: Exchange, services: ChatServices) -> bool:
     """Whether the rest of an answer that breaks off is to be asked for. Raises BadRequest."""
     header = exchange.header(b"tailrace-continue")
     if header is None:
@@ -143,7 +145,7 @@ def continues(exchange: Exchange, services: Services) -> bool:
 
 def order_for(
     exchange: Exchange,
-    services: Services,
+    services: ChatServices,
     api: Api,
     body: JsonObject,
     asked: ModelRequest,
@@ -162,7 +164,7 @@ def order_for(
         api,
         policy,
         asked.model,
-        exchange.owner,
+        exchange.principal.owner,
         hide_usage=asks_usage,
         input_tokens=estimated_request(len(body.data)),
         continued=partial(Continuing, body) if goes_on and api is CHAT else None,
@@ -170,7 +172,9 @@ def order_for(
     return order, body
 
 
-async def answer_by_stream(exchange: Exchange, services: Services, api: Api, found: Found) -> None:
+async def answer_by_stream(
+    exchange: Exchange, services: ChatServices, api: Api, found: KeyedAnswer
+) -> None:
     """An answer's stream in its API's own view, from its start; or its address, for later."""
     if prefers_async(exchange.headers):
         await _answer_at_once(exchange, services, found)
@@ -188,7 +192,7 @@ async def answer_by_stream(exchange: Exchange, services: Services, api: Api, fou
         )
 
 
-async def _answer_at_once(exchange: Exchange, services: Services, found: Found) -> None:
+async def _answer_at_once(exchange: Exchange, services: ChatServices, found: KeyedAnswer) -> None:
     """202 and where the answer will be (RFC 7240, 4.1); what becomes of it its stream says.
 
     Whoever asks so does not attend by asking: until somebody has come to view it, nobody can
@@ -215,34 +219,34 @@ async def _answer_at_once(exchange: Exchange, services: Services, found: Found) 
 
 async def begin(
     exchange: Exchange,
-    services: Services,
+    services: ChatServices,
     api: Api,
     asked: ModelRequest,
     *,
     sent: JsonObject | None = None,
     policy: DisconnectPolicy | None = None,
-) -> Found:
+) -> KeyedAnswer:
     """The answer to a request, asked for now if it was not before.
 
     ``sent``: what the upstream gets instead of the body; ``policy``: what leaving means, whatever
     request and configuration say. Raises BadRequest, NoSuchModel, IdempotencyMismatch, StoreError.
     """
-    key = await services.turns.run(read_key(exchange, asked.body.data))
+    key = await services.core.turns.run(read_key(exchange, asked.body.data))
     can_return = key is not None or prefers_async(exchange.headers)
     policy = policy or policy_for(exchange, services, asked.model, brief=not can_return)
     order, sent = order_for(exchange, services, api, sent or asked.body, asked, policy=policy)
     attempts = services.upstreams.attempts(request_for(exchange, api, asked, sent))
     if key is not None:
         return await services.keys.find(
-            key, lambda: make_answer(services, order), lambda relay: relay.ask(attempts)
+            key, lambda: services.make_answer(order), lambda relay: relay.ask(attempts)
         )
-    relay = make_answer(services, order)
+    relay = services.make_answer(order)
     relay.ask(attempts)
-    return Found(relay.stream, relay, replayed=False)
+    return KeyedAnswer(relay.stream, relay, replayed=False)
 
 
 async def beginning(
-    exchange: Exchange, services: Services, relay: Relay | None, patience: float | None
+    exchange: Exchange, services: ChatServices, relay: Relay | None, patience: float | None
 ) -> Call | None:
     """Wait until an answer has begun, at most ``patience`` seconds (None: as long as it takes).
 
@@ -270,7 +274,7 @@ async def beginning(
     return call
 
 
-def head_fields(services: Services, found: Found) -> list[tuple[bytes, bytes]]:
+def head_fields(services: ChatServices, found: KeyedAnswer) -> list[tuple[bytes, bytes]]:
     """The upstream's fields, and ours."""
     upstream = found.relay.headers if found.relay is not None else ()
     kept = [

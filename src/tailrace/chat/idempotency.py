@@ -44,7 +44,7 @@ class Key(NamedTuple):
     """What is to be equal."""
 
 
-class Found(NamedTuple):
+class KeyedAnswer(NamedTuple):
     """The answer to a request."""
 
     stream: Stream
@@ -67,7 +67,7 @@ def read_key(exchange: Exchange, body: bytes) -> Work[Key | None]:
     if len(values) > 1 or not 0 < len(values[0].strip()) <= _LONGEST:
         raise BadRequest(f"Send one Idempotency-Key, of at most {_LONGEST} characters.")
     path = exchange.path.encode("latin-1")
-    name = owned_name("key", exchange.owner, path, values[0].strip())
+    name = owned_name("key", exchange.principal.owner, path, values[0].strip())
     request = hashlib.sha256()
     for start in range(0, len(body), _HASHED):
         request.update(body[start : start + _HASHED])
@@ -85,7 +85,7 @@ class Keys:
 
     async def find(
         self, key: Key, make: Callable[[], Relay], ask: Callable[[Relay], None]
-    ) -> Found:
+    ) -> KeyedAnswer:
         """The answer to that request: the one there is, or one made and asked for now.
 
         Raises IdempotencyMismatch or StoreError.
@@ -95,12 +95,14 @@ class Keys:
             stream = await self._known(key)
             if stream is not None:
                 source = stream.source
-                return Found(stream, source if isinstance(source, Relay) else None, replayed=True)
+                return KeyedAnswer(
+                    stream, source if isinstance(source, Relay) else None, replayed=True
+                )
             relay = make()
             relay.made_known()
             await self._keep(key, relay)
             ask(relay)
-            return Found(relay.stream, relay, replayed=False)
+            return KeyedAnswer(relay.stream, relay, replayed=False)
 
     async def _known(self, key: Key) -> Stream | None:
         try:

@@ -18,15 +18,15 @@ from typing import Final
 from urllib.parse import unquote
 
 from tailrace.chat.pass_response import hand_through
+from tailrace.chat.services import ChatServices
 from tailrace.contracts import UpstreamRequest
-from tailrace.errors import BadRequest, BodyTooLarge
+from tailrace.errors import BadRequest
 from tailrace.patience import timeout
-from tailrace.web.access_log import Message
 from tailrace.web.bodies import BODY_PATIENCE, ClientGone, Receive, peek_model
-from tailrace.web.body_budget import Body
+from tailrace.web.body_budget import Body, body_too_large
 from tailrace.web.exchange import Exchange
 from tailrace.web.forwarded_headers import to_upstream
-from tailrace.web.services import Services
+from tailrace.web.outcome import Message
 from tailrace.wire.media_type import essence_of
 
 PREFIX: Final = "/v1"
@@ -40,7 +40,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LAYERS: Final = 3
 
 
-async def pass_on(exchange: Exchange, services: Services) -> None:
+async def pass_on(exchange: Exchange, services: ChatServices) -> None:
     """GET, POST, PUT, PATCH or DELETE of a path of which only the upstream knows something."""
     path = upstream_path(exchange.path) + exchange.search
     body = await _read_or_stream(exchange, services)
@@ -55,27 +55,27 @@ async def pass_on(exchange: Exchange, services: Services) -> None:
 
 
 async def _request(
-    exchange: Exchange, services: Services, path: str, body: Body | ClientUpload
+    exchange: Exchange, services: ChatServices, path: str, body: Body | ClientUpload
 ) -> UpstreamRequest:
     headers = to_upstream(exchange.headers)
     if isinstance(body, ClientUpload):
         return UpstreamRequest(exchange.method, path, headers, body)
-    model = await services.turns.run(peek_model(body.data))
+    model = await services.core.turns.run(peek_model(body.data))
     return UpstreamRequest(exchange.method, path, headers, body.data, model, reserved=body.reserved)
 
 
-async def _read_or_stream(exchange: Exchange, services: Services) -> Body | ClientUpload:
+async def _read_or_stream(exchange: Exchange, services: ChatServices) -> Body | ClientUpload:
     """The body, or what reads it. ``exchange.receive`` waits for the end of an upload."""
     length = _announced_length(exchange)
     if length == 0:
-        return Body(b"", services.bodies.reserve(0))
+        return Body(b"", services.core.bodies.reserve(0))
     small = min(_SMALL, services.max_body)
     is_json = essence_of(exchange.header(b"content-type")) == "application/json"
     if length is not None and length <= small and is_json:
-        return await services.bodies.read(exchange.receive, small, exchange.headers)
+        return await services.core.bodies.read(exchange.receive, small, exchange.headers)
     limit = services.max_upload
     if limit and length is not None and length > limit:
-        raise _too_large(limit)
+        raise body_too_large(limit)
     upload = ClientUpload(exchange.receive, length, limit)
     exchange.receive = upload.receive_afterwards
     return upload
@@ -129,7 +129,7 @@ class ClientUpload:
                 self.stop()
             self._size += len(body)
             if self._limit and self._size > self._limit:
-                raise _too_large(self._limit)
+                raise body_too_large(self._limit)
             if body:
                 return body
         return b""
@@ -153,10 +153,6 @@ class ClientUpload:
             self.stop()
             raise ClientGone
         return message
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request body is over the limit of {limit} bytes.")
 
 
 def upstream_path(path: str) -> str:

@@ -22,21 +22,21 @@ from urllib.parse import unquote
 from tailrace.chat.answers import alias_of, content_location, note_of
 from tailrace.chat.assembled import assembled, send_assembled
 from tailrace.chat.passthrough import pass_on, upstream_path
+from tailrace.chat.services import ChatServices
 from tailrace.contracts import UpstreamRequest
 from tailrace.errors import BadRequest, NotFound, UpstreamRefused
-from tailrace.log.reading import shown_of
+from tailrace.log.reading import read_range, shown_of
 from tailrace.log.stream import Stream
 from tailrace.model import EndingKind
 from tailrace.views import make_view
 from tailrace.web.bodies import first_value
 from tailrace.web.exchange import Exchange
 from tailrace.web.forwarded_headers import to_upstream
-from tailrace.web.services import Services
 from tailrace.web.stream_response import STREAMING, view_stream, visit
 from tailrace.wire.llm.apis import CHAT, RESPONSES, Api
 from tailrace.wire.llm.facts import sequence_number
 
-Handler = Callable[[Exchange, Services], Awaitable[None]]
+Handler = Callable[[Exchange, ChatServices], Awaitable[None]]
 
 # What upstreams say of an answer that they do not have, or of a call that they do not know.
 _KEEPS_NOTHING: Final = (404, 405, 501)
@@ -49,12 +49,16 @@ def _identity(exchange: Exchange, api: Api) -> str:
     return unquote(exchange.path.removeprefix(f"/v1{api.path}/"))
 
 
-async def _find(exchange: Exchange, services: Services, api: Api, identity: str) -> Stream | None:
+async def _find(
+    exchange: Exchange, services: ChatServices, api: Api, identity: str
+) -> Stream | None:
     """The latest answer of this id that was asked for with the credentials of this request."""
     if not identity or "/" in identity:
         return None
     try:
-        stream = await services.catalogue.known_as(alias_of(api, identity, exchange.owner))
+        stream = await services.catalogue.known_as(
+            alias_of(api, identity, exchange.principal.owner)
+        )
     except NotFound:
         return None
     visit(services.catalogue, stream)
@@ -64,7 +68,7 @@ async def _find(exchange: Exchange, services: Services, api: Api, identity: str)
 def retrieve(api: Api) -> Handler:
     """GET of one answer."""
 
-    async def handle(exchange: Exchange, services: Services) -> None:
+    async def handle(exchange: Exchange, services: ChatServices) -> None:
         stream = await _find(exchange, services, api, _identity(exchange, api))
         if stream is None:
             await pass_on(exchange, services)
@@ -84,7 +88,7 @@ def retrieve(api: Api) -> Handler:
 def cancel(api: Api) -> Handler:
     """POST …/cancel: however often, the answer stays as it then stands."""
 
-    async def handle(exchange: Exchange, services: Services) -> None:
+    async def handle(exchange: Exchange, services: ChatServices) -> None:
         identity, stop, _ = _identity(exchange, api).rpartition(_CANCEL)
         stream = await _find(exchange, services, api, identity) if stop else None
         if stream is None:
@@ -100,7 +104,7 @@ def cancel(api: Api) -> Handler:
 def delete(api: Api) -> Handler:
     """DELETE of one answer: stopped, if need be, and erased, and at the upstream, too."""
 
-    async def handle(exchange: Exchange, services: Services) -> None:
+    async def handle(exchange: Exchange, services: ChatServices) -> None:
         identity = _identity(exchange, api)
         stream = await _find(exchange, services, api, identity)
         if stream is None:
@@ -115,7 +119,7 @@ def delete(api: Api) -> Handler:
     return handle
 
 
-async def _respond(exchange: Exchange, services: Services, api: Api, stream: Stream) -> None:
+async def _respond(exchange: Exchange, services: ChatServices, api: Api, stream: Stream) -> None:
     with services.assembling.hold(stream.info.size):
         answer = await assembled(services, api, stream)
         fields = [content_location(stream)]
@@ -124,7 +128,7 @@ async def _respond(exchange: Exchange, services: Services, api: Api, stream: Str
         await send_assembled(exchange, services, answer, fields)
 
 
-async def _delete_there(exchange: Exchange, services: Services, model: str) -> None:
+async def _delete_there(exchange: Exchange, services: ChatServices, model: str) -> None:
     """Whoever deletes an answer means it. Raises UpstreamError where the upstream did not do it."""
     path = upstream_path(exchange.path)
     headers = to_upstream(exchange.headers)
@@ -159,7 +163,7 @@ async def _place(api: Api, stream: Stream, starting_after: str) -> int:
 
 async def _number_at(stream: Stream, place: int) -> int | None:
     """The number that the upstream gave to the event before ``place``, if it gave any."""
-    events = await stream.range(place - 1, 1)
+    events = await read_range(stream, place - 1, 1)
     return sequence_number(events[0].data) if events and events[0].seq == place else None
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tailrace.chat.answers import Waiting, content_location, keep, make_answer
+from tailrace.chat.answers import Waiting, content_location, keep
 from tailrace.chat.create import beginning, policy_for
+from tailrace.chat.namespace import PREFIX
 from tailrace.chat.relay.refusal import refuse_unless_stream
 from tailrace.chat.relay.relay import Relay
 from tailrace.chat.relay.relay_request import Order
+from tailrace.chat.services import ChatServices
 from tailrace.contracts import Attempts, Call, Headers, UpstreamRequest
 from tailrace.errors import NotFound
 from tailrace.log.stream import Stream
@@ -29,7 +31,6 @@ from tailrace.web.bodies import (
 )
 from tailrace.web.exchange import Exchange
 from tailrace.web.paths import stream_url
-from tailrace.web.services import CHAT, Services
 from tailrace.web.stream_response import STREAMING, view_stream
 from tailrace.wire.llm import apis
 from tailrace.wire.llm.estimate import estimated_request
@@ -42,7 +43,7 @@ _ARTICLE: Headers = (
 )
 
 
-async def ask_by_query(exchange: Exchange, services: Services) -> None:
+async def ask_by_query(exchange: Exchange, services: ChatServices) -> None:
     """GET /stream?content=…"""
     seen = exchange.header(b"last-event-id")
     if seen and exchange.accepts_events():
@@ -51,18 +52,18 @@ async def ask_by_query(exchange: Exchange, services: Services) -> None:
     await _ask(exchange, services, _Asking(services, parse_stream_query(exchange.query)))
 
 
-async def ask_by_body(exchange: Exchange, services: Services) -> None:
+async def ask_by_body(exchange: Exchange, services: ChatServices) -> None:
     """POST /stream: the same parameters as a form or as JSON."""
-    body = await services.bodies.read(exchange.receive, services.max_body, exchange.headers)
+    body = await services.core.bodies.read(exchange.receive, services.max_body, exchange.headers)
     parsing = parse_stream_body(exchange.header(b"content-type"), body.data)
-    asking = _Asking(services, await services.turns.run(parsing), body.reserved)
+    asking = _Asking(services, await services.core.turns.run(parsing), body.reserved)
     answering = _ask(exchange, services, asking)
     # What was asked is held by the relay, as long as it may have to be asked again.
     del body, parsing, asking
     await answering
 
 
-async def _ask(exchange: Exchange, services: Services, asking: _Asking) -> None:
+async def _ask(exchange: Exchange, services: ChatServices, asking: _Asking) -> None:
     services.catalogue.refuse_if_unwell()
     answer = _as_events if exchange.accepts_events() else _as_text
     answering = answer(exchange, services, asking)
@@ -73,7 +74,7 @@ async def _ask(exchange: Exchange, services: Services, asking: _Asking) -> None:
 class _Asking:
     """``Attempts`` that begin with finding out which model to name, where nobody named one."""
 
-    def __init__(self, services: Services, prompt: Prompt, reserved: object = None) -> None:
+    def __init__(self, services: ChatServices, prompt: Prompt, reserved: object = None) -> None:
         """``reserved`` is held as long as what is asked."""
         self.model = prompt.model
         """Empty where the client named none."""
@@ -105,7 +106,7 @@ class _Asking:
         services = self._services
         model = prompt.model or await services.default_model()
         building = build_chat_request(prompt, model, usage=services.ask_usage)
-        body, model_at = await services.turns.run(building)
+        body, model_at = await services.core.turns.run(building)
         reserved, self._reserved = self._reserved, None
         return UpstreamRequest(
             "POST",
@@ -123,20 +124,20 @@ class _Asking:
             self._attempts.rewrite(body, model_at)
 
 
-def _make(exchange: Exchange, services: Services, asking: _Asking) -> Relay:
+def _make(exchange: Exchange, services: ChatServices, asking: _Asking) -> Relay:
     policy = policy_for(exchange, services, asking.model, brief=False)
     order = Order(
         apis.CHAT,
         policy,
         asking.model,
-        exchange.owner,
+        exchange.principal.owner,
         hide_usage=services.ask_usage,
         input_tokens=estimated_request(asking.length),
     )
-    return make_answer(services, order)
+    return services.make_answer(order)
 
 
-async def _as_text(exchange: Exchange, services: Services, asking: _Asking) -> None:
+async def _as_text(exchange: Exchange, services: ChatServices, asking: _Asking) -> None:
     relay = _make(exchange, services, asking)
     relay.ask(asking)
     del asking
@@ -154,7 +155,7 @@ async def _as_text(exchange: Exchange, services: Services, asking: _Asking) -> N
         await view_stream(exchange, services.catalogue, stream, view, 0, attached=waiting.over)
 
 
-async def _as_events(exchange: Exchange, services: Services, asking: _Asking) -> None:
+async def _as_events(exchange: Exchange, services: ChatServices, asking: _Asking) -> None:
     relay = _make(exchange, services, asking)
     stream = relay.stream
     with Waiting(relay) as waiting:
@@ -169,7 +170,7 @@ async def _as_events(exchange: Exchange, services: Services, asking: _Asking) ->
         await view_stream(exchange, services.catalogue, stream, view, 0, attached=waiting.over)
 
 
-async def _resume(exchange: Exchange, services: Services, seen: str) -> None:
+async def _resume(exchange: Exchange, services: ChatServices, seen: str) -> None:
     """EventSource came back to this URL: the rest of the answer it was reading.
 
     An id that leads nowhere gets 204, which makes EventSource stop; anything else would have it
@@ -186,12 +187,12 @@ async def _resume(exchange: Exchange, services: Services, seen: str) -> None:
     await view_stream(exchange, services.catalogue, stream, view, place)
 
 
-async def _answer_of(services: Services, offset: Offset | None) -> Stream | None:
+async def _answer_of(services: ChatServices, offset: Offset | None) -> Stream | None:
     """The stream that an id of ours came from: an answer is named after its generation."""
     if offset is None:
         return None
     try:
-        return await services.catalogue.get(CHAT + offset.generation)
+        return await services.catalogue.get(PREFIX + offset.generation)
     except NotFound:
         return None
 

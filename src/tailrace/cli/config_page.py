@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Final
 
-from tailrace.config import Row, rows
+from tailrace.cli.configuration import APPLIED
+from tailrace.config import Row, Schema
+from tailrace.server.uses import SCHEMA
 
 _INTRODUCTION: Final = """\
 # Configuration
 
-<!-- Made by `make format` from src/tailrace/config/settings.py. Edit that. -->
+<!-- Made by `make format` from src/tailrace/config/settings.py and the settings.py of each use.
+Edit those. -->
 
 Every setting has one name and up to four places. The first that has a value wins:
 
@@ -27,16 +29,26 @@ Durations are seconds (`90`, `0.02`) or have a unit: `20ms`, `90s`, `10m`, `6h`,
 bytes (`65536`) or have one of `KiB`, `MiB`, `GiB`. Lists are arrays in TOML and separated by
 commas elsewhere.
 """
+_RELOAD: Final = """\
+## Changing it without a restart
+
+On SIGHUP a server that was started with a file reads it again. These apply to requests from then
+on: {keys}; and the
+`[[upstreams]]`. What runs goes on. A line says what was applied, and another which other settings
+have changed and need a restart. A file with a mistake changes nothing, and neither does one that
+would [expose the server](trust.md#changing-it-without-a-restart). A flag or a variable wins over
+the file, as at the start.
+"""
 
 
-def page() -> str:
+def page(schema: Schema = SCHEMA) -> str:
     """The whole page, as Markdown."""
-    sections = [_section(name, list(group)) for name, group in groupby(rows(), _section_of)]
-    return "\n".join([_INTRODUCTION, *sections])
-
-
-def _section_of(row: Row) -> str:
-    return row.section
+    sections: dict[str, list[Row]] = {}
+    for row in schema.rows():
+        sections.setdefault(row.section, []).append(row)
+    reload = _RELOAD.format(keys=", ".join(f"`{key}`" for key in sorted(APPLIED)))
+    tables = (_section(name, rows) for name, rows in sections.items())
+    return "\n".join([_INTRODUCTION, reload, *tables])
 
 
 def _section(name: str, table: list[Row]) -> str:

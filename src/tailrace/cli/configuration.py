@@ -6,28 +6,28 @@ import os
 import select
 import stat
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
 from tailrace.cli.console import say, warn
-from tailrace.cli.upstream import Opened
-from tailrace.config import Loaded, Settings, config_file, load
+from tailrace.config import Loaded, config_file, load, rows_of
 from tailrace.errors import ConfigError, StartupError
+from tailrace.server.assembly import RELOADS, Assembly
+from tailrace.server.uses import SCHEMA, USES
 
 # A thousand times a long one; /dev/zero has no end at all.
 _MOST: Final = 1 << 20
 # Whoever writes a configuration into a pipe was started together with us.
 _PIPE_PATIENCE: Final = 10.0
 # What a reload applies; all else is built into what runs.
-_APPLIED: Final = frozenset({"upstream", "upstream_api_key_env"})
+APPLIED: Final = RELOADS.union(*(use.reloads for use in USES))
 
 
 def read(flags: Mapping[str, str], environ: Mapping[str, str]) -> Loaded:
     """What is configured, its warnings said. Raises ConfigError."""
     name = config_file(flags, environ)
-    loaded = load(flags, environ, _text(Path(name)) if name else None)
-    for warning in loaded.warnings:
+    loaded = load(SCHEMA, flags, environ, _text(Path(name)) if name else None)
+    for warning in (*loaded.warnings, *(line for use in USES for line in use.check(loaded))):
         warn(warning)
     return loaded
 
@@ -64,16 +64,16 @@ def _open_at_once(name: str, flags: int) -> int:
 
 
 class Reloader:
-    """Called on SIGHUP: the upstreams as the file has them now, for requests from now on."""
+    """Called on SIGHUP: what can be changed, as the file has it now, for requests from now on."""
 
     def __init__(
-        self, flags: Mapping[str, str], environ: Mapping[str, str], settings: Settings
+        self, flags: Mapping[str, str], environ: Mapping[str, str], loaded: Loaded
     ) -> None:
         self._flags = flags
         self._environ = environ
-        self._settings = settings
-        self.opened: Opened | None = None
-        """None while the server starts."""
+        self._loaded = loaded
+        self.assembly: Assembly | None = None
+        """What runs; None while the server starts."""
 
     @property
     def has_file(self) -> bool:
@@ -82,22 +82,24 @@ class Reloader:
 
     def __call__(self) -> None:
         """A configuration that is wrong changes nothing, and is one line."""
-        if self.opened is None:
+        if self.assembly is None:
             warn("SIGHUP: the server is still starting; send it again")
             return
         try:
             loaded = read(self._flags, self._environ)
-            self.opened.reload(loaded)
+            reloaded = self.assembly.reload(loaded)
         except StartupError as error:
             warn(f"SIGHUP: {error} Nothing was changed.")
             return
-        names = [target.spec.name for target in self.opened.router.targets]
-        say(f"SIGHUP: asking {', '.join(names)} from now on")
-        changed = [
-            field.name
-            for field in fields(Settings)
-            if field.name not in _APPLIED
-            and getattr(loaded.settings, field.name) != getattr(self._settings, field.name)
+        say(f"SIGHUP: {', '.join(reloaded.done) or 'nothing to do'} from now on")
+        if reloaded.changed:
+            say(f"SIGHUP: changed for requests from now on: {', '.join(reloaded.changed)}")
+        left = [
+            row.key
+            for table, before in self._loaded.tables.items()
+            for row in rows_of(table)
+            if row.key not in APPLIED
+            and getattr(loaded.of(table), row.key) != getattr(before, row.key)
         ]
-        if changed:
-            warn(f"SIGHUP: needs a restart to be changed: {', '.join(changed)}")
+        if left:
+            warn(f"SIGHUP: needs a restart to be changed: {', '.join(left)}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
-from tailrace.config import Row, rows
+from tailrace.config import Row, Schema
 from tailrace.errors import ConfigError
 
 
@@ -18,29 +18,33 @@ class FlagParser(argparse.ArgumentParser):
         raise ConfigError(f"{message} (see {self.prog} --help).")
 
 
-def parse(parser: FlagParser, argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(schema: Schema, parser: FlagParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """As ``parser.parse_args``, but what is unknown is named without its value.
 
     argparse would repeat it, and whoever types ``--token`` types a secret behind it.
     """
     arguments, unknown = parser.parse_known_args(argv)
-    if not unknown:
-        return arguments
+    if unknown:
+        raise ConfigError(_words_for(schema, unknown))
+    return arguments
+
+
+def _words_for(schema: Schema, unknown: Sequence[str]) -> str:
+    """Return what is wrong with these arguments, in one sentence without their values."""
     flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), "")
     if not flag:
-        raise ConfigError("There is an argument that belongs to no flag.")
-    secret = next((row.env for row in rows() if row.secret and flag == _spelled(row.key)), "")
-    if secret:
-        raise ConfigError(f"There is no flag {flag}, because flags show; set {secret} instead.")
-    near = get_close_matches(flag, [row.flag for row in rows() if row.flag], n=1)
-    hint = f"; did you mean {near[0]}?" if near else "."
-    raise ConfigError(f"There is no flag {flag}{hint}")
+        return "There is an argument that belongs to no flag."
+    secrets = {_spelled(row.key): row.env for row in schema.rows() if row.secret}
+    if flag in secrets:
+        return f"There is no flag {flag}, because flags show; set {secrets[flag]} instead."
+    near = get_close_matches(flag, [row.flag for row in schema.rows() if row.flag], n=1)
+    return f"There is no flag {flag}{f'; did you mean {near[0]}?' if near else '.'}"
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(schema: Schema, parser: argparse.ArgumentParser) -> None:
     """One flag for each setting that has one, in the sections of the table."""
     sections: dict[str, argparse._ArgumentGroup] = {}
-    for row in rows():
+    for row in schema.rows():
         if row.flag is None:
             continue
         if row.section not in sections:
@@ -48,10 +52,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         _add(sections[row.section], row)
 
 
-def given(arguments: argparse.Namespace) -> dict[str, str]:
+def given(schema: Schema, arguments: argparse.Namespace) -> dict[str, str]:
     """The settings that stood on the command line, by key, as text."""
     values = vars(arguments)
-    return {row.key: values[row.key] for row in rows() if row.flag and row.key in values}
+    return {row.key: values[row.key] for row in schema.rows() if row.flag and row.key in values}
 
 
 def _spelled(key: str) -> str:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tailrace.errors import AddressInUse, ConfigError, StartupError
+from tailrace.wire.hosts import address_of, is_loopback
 
 # uvicorn's own default; the system may allow less.
 BACKLOG: Final = 2048
@@ -118,15 +119,6 @@ def inherit(descriptor: int) -> Listening:
     return Listening([sock], url(sock), sock.getsockname()[0])
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address; names other than localhost may be anyone's."""
-    name = _bare(host)
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name.lower() == "localhost" or name.lower().endswith(".localhost")
-
-
 def url(sock: socket.socket, name: str | None = None) -> str:
     """Where a browser on this machine finds the socket; by ``name`` if there is one."""
     host, port = sock.getsockname()[:2]
@@ -139,27 +131,15 @@ def url(sock: socket.socket, name: str | None = None) -> str:
     return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
 
 
-def _bare(host: str) -> str:
-    return host.removeprefix("[").removesuffix("]")
-
-
 def _addresses(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
     """Families and addresses, without a port. Raises gaierror, or UnicodeError for no name."""
-    name = _bare(host)
-    if is_loopback(name) and not _is_address(name):
+    name = host.removeprefix("[").removesuffix("]")
+    if is_loopback(name) and address_of(name) is None:
         both: list[tuple[int, tuple[Any, ...]]] = [(socket.AF_INET, ("127.0.0.1",))]
         return [*both, (socket.AF_INET6, ("::1",))] if socket.has_ipv6 else both
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # What follows the port is an IPv6 address's scope, without which fe80::… means nothing.
     return list(dict.fromkeys((int(each[0]), (each[4][0], *each[4][2:])) for each in found))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _bind_all(addresses: list[tuple[int, tuple[Any, ...]]], port: int) -> list[socket.socket]:

@@ -13,6 +13,7 @@ from tailrace.cli import flags, standard_streams
 from tailrace.cli.console import warn
 from tailrace.cli.failures import in_one_line
 from tailrace.errors import ConfigError, TailraceError
+from tailrace.server.uses import SCHEMA
 
 _FAILED: Final = 1
 # What argparse and most commands answer to a mistake in how they were called.
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     standard_streams.occupy()
     standard_streams.forgive()
     try:
-        return _run(flags.parse(_parser(), argv))
+        return _run(flags.parse(SCHEMA, _parser(), argv))
     except TailraceError as error:
         warn(str(error))
         return _MISUSED if isinstance(error, ConfigError) else _FAILED
@@ -43,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Imported when it is wanted, so that --version and --help answer at once.
     from tailrace.cli.serve import run  # noqa: PLC0415
 
-    return run(flags.given(arguments))
+    return run(flags.given(SCHEMA, arguments))
 
 
 def _parser() -> flags.FlagParser:
@@ -65,7 +66,7 @@ def _parser() -> flags.FlagParser:
         "90, 20ms, 10m, 7d. Sizes: 65536, 64KiB, 1GiB.",
         allow_abbrev=False,
     )
-    flags.add_settings(serve)
+    flags.add_settings(SCHEMA, serve)
     return parser
 
 

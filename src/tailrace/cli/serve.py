@@ -20,18 +20,19 @@ from urllib.parse import quote
 from platformdirs import user_data_dir
 
 from tailrace.cli import collector, configuration, limits, listener, runner, unix_socket
-from tailrace.cli.console import say
+from tailrace.cli.console import Progress, say, warn
 from tailrace.cli.listener import Listening
 from tailrace.cli.signals import reload_on_signal, stop_on_signals
-from tailrace.cli.upstream import Opened, open_upstreams
 from tailrace.config import Loaded, Settings
 from tailrace.console import assets
+from tailrace.contracts import Observers
 from tailrace.errors import ConfigError
 from tailrace.http1.protocol import Limits, make_protocol
-from tailrace.server.assembly import Assembly, assemble, store_options
+from tailrace.server.assembly import Assembly, assemble
 from tailrace.stores import open_url
-from tailrace.upstream.routing.router import Router
 from tailrace.web.access_log import AccessLog
+from tailrace.web.error_responses import problem
+from tailrace.wire.hosts import is_loopback
 
 T = TypeVar("T")
 
@@ -41,7 +42,6 @@ _STORE_FILE: Final = "tailrace.db"
 
 class _Started(NamedTuple):
     assembly: Assembly
-    opened: Opened
     where_to_look: list[str]
 
 
@@ -50,7 +50,7 @@ def run(flags: Mapping[str, str]) -> int:
     loaded = configuration.read(flags, os.environ)
     settings = loaded.settings
     limits.check()
-    reload = configuration.Reloader(flags, os.environ, settings)
+    reload = configuration.Reloader(flags, os.environ, loaded)
     with _listen(settings) as listening:
         if not listening.is_local:
             _refuse_exposure(settings, listening.where)
@@ -66,7 +66,7 @@ def _listen(settings: Settings) -> Listening:
         return unix_socket.listen(settings.uds, int(settings.uds_mode, 8))
     if settings.fd:
         return listener.inherit(int(settings.fd))
-    if not listener.is_loopback(settings.host):
+    if not is_loopback(settings.host):
         _refuse_exposure(settings, settings.host)
     return listener.listen(settings.host, settings.port)
 
@@ -97,10 +97,12 @@ async def _serve(
     reloading = reload_on_signal(reload) if reload.has_file else nullcontext()
     with stop_on_signals(stop_because), reloading:
         async with AsyncExitStack() as resources:
-            started = await _unless(stop, _start(loaded, environ, listening, resources))
+            observers = Observers(AccessLog.of_format(say, settings.log_format))
+            starting = _start(loaded, environ, listening, observers, resources)
+            started = await _unless(stop, starting)
             if started is None:
                 return
-            reload.opened = started.opened
+            reload.assembly = started.assembly
             collector.settle()
             head = Limits(max_url=settings.max_url, max_header=settings.max_header)
             await runner.serve(
@@ -108,7 +110,8 @@ async def _serve(
                 listening.sockets,
                 protocol=make_protocol(
                     head,
-                    AccessLog.of_format(say, settings.log_format),
+                    problem,
+                    observers,
                     extends=not settings.plain_asgi,
                 ),
                 stop=stop,
@@ -135,6 +138,7 @@ async def _start(
     loaded: Loaded,
     environ: Mapping[str, str],
     listening: Listening,
+    observers: Observers,
     resources: AsyncExitStack,
 ) -> _Started:
     """Open everything; ``resources`` closes it, last opened first. Raises StartupError."""
@@ -143,21 +147,22 @@ async def _start(
     await asyncio.get_running_loop().getaddrinfo(
         "127.0.0.1", 0, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
     )
-    opened = await open_upstreams(loaded, environ, resources)
     url = _store_url(settings)
-    assembly = assemble(
-        settings,
-        open_url(url, store_options(settings)),
-        opened.router,
-        default_model=opened.default_model.name,
+    assembly = await assemble(
+        loaded,
+        open_url(url, loaded),
+        environ=environ,
         bound_host=listening.host,
         port=listening.port,
-        log=say,
+        observers=observers,
+        warn=warn,
+        progress=Progress,
+        resources=resources,
     )
     await assembly.open()
     resources.push_async_callback(assembly.close)
-    where = _where_to_look(settings, listening, opened, url)
-    return _Started(assembly, opened, where)
+    where = _where_to_look(settings, listening, assembly, url)
+    return _Started(assembly, where)
 
 
 def _store_url(settings: Settings) -> str:
@@ -182,7 +187,7 @@ def _users_data() -> str:
 
 
 def _where_to_look(
-    settings: Settings, listening: Listening, opened: Opened, store: str
+    settings: Settings, listening: Listening, assembly: Assembly, store: str
 ) -> list[str]:
     url, curl = listening.where, "curl"
     if listening.is_unix:
@@ -193,8 +198,7 @@ def _where_to_look(
         *([f"  page      {url}/"] if assets.is_built() and not listening.is_unix else []),
         f"  try       {curl} -N '{url}/stream?content={quote(_EXAMPLE)}'",
         f"  health    {curl + ' ' if listening.is_unix else ''}{url}/health",
-        *(f"  upstream  {line}" for line in _upstreams(opened.router)),
-        f"  model     {opened.model_in_words}",
+        *(f"  {word:<9} {line}" for use in assembly.running for word, line in use.summary()),
         f"  store     {store}",
     ]
     if settings.token:
@@ -202,14 +206,3 @@ def _where_to_look(
     elif not listening.is_local:
         lines.append("  access    --insecure: anyone who reaches this port may ask and read")
     return lines
-
-
-def _upstreams(router: Router) -> list[str]:
-    """One line each; the only one needs no name."""
-    if router.base_url:
-        return [router.base_url]
-    specs = [target.spec for target in router.targets]
-    return [
-        f"{spec.name}  {spec.url}  {', '.join([*spec.models, *(a for a, _ in spec.aliases)])}"
-        for spec in specs
-    ]

@@ -1,8 +1,8 @@
-"""Settings: one table, read from flags, the environment and a file; no I/O of its own."""
+"""Settings: tables of rows, read from flags, the environment and a file; no I/O of its own."""
 
 from tailrace.config.loading import Loaded, config_file, load
 from tailrace.config.row import Row
-from tailrace.config.settings import Settings, rows
-from tailrace.config.upstreams import UpstreamSpec
+from tailrace.config.schema import ArrayParser, Schema, rows_of
+from tailrace.config.settings import Settings
 
-__all__ = ["Loaded", "Row", "Settings", "UpstreamSpec", "config_file", "load", "rows"]
+__all__ = ["ArrayParser", "Loaded", "Row", "Schema", "Settings", "config_file", "load", "rows_of"]

@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
-from urllib.parse import urlsplit
+
+from tailrace.config.base_url import parse_base_url
+from tailrace.errors import ConfigError
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
@@ -72,8 +74,11 @@ def base_url() -> Kind[str]:
 
     def parse(value: object) -> str:
         url = _text(value)
-        if url and not _is_base_url(url):
-            raise ValueError(wanted)
+        try:
+            if url:
+                parse_base_url(url)
+        except ConfigError:
+            raise ValueError(wanted) from None
         return url.rstrip("/")
 
     return Kind(parse, str, "URL")
@@ -211,16 +216,6 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value.isprintable():
         raise ValueError("one line of text")
     return value.strip()
-
-
-def _is_base_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    extra = parts.username or parts.password or "?" in url or "#" in url or " " in url
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not extra and port != 0
 
 
 def _quantity(value: object, units: dict[str, float] | dict[str, int]) -> float | None:

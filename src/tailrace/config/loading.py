@@ -9,24 +9,40 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from tailrace.config.row import Row
-from tailrace.config.settings import Settings, rows
-from tailrace.config.upstreams import TABLE, UpstreamSpec, parse_upstreams
+from tailrace.config.schema import Schema, rows_of
+from tailrace.config.settings import Settings
 from tailrace.config.words import near, quoted
 from tailrace.errors import ConfigError
+
+T = TypeVar("T")
 
 _PREFIX: Final = "TAILRACE_"
 
 
 class Loaded(NamedTuple):
-    """The settings, and what deserves a word without being an error."""
+    """The configuration, and what deserves a word without being an error."""
 
-    settings: Settings
+    tables: Mapping[type[Any], Any]
+    """Of each table of the schema, its values."""
+    arrays: Mapping[str, Any]
+    """Of each array that the file has, what its parser made of it."""
+    places: Mapping[str, str]
+    """Of each setting that is given, where: a flag, a variable, a key of the file."""
     warnings: list[str]
-    upstreams: tuple[UpstreamSpec, ...] = ()
-    """Those of the file; none where a single one was named, or nothing."""
+    file_name: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        """The core's settings."""
+        return self.of(Settings)
+
+    def of(self, table: type[T]) -> T:
+        """The settings of one table of the schema. Raises KeyError where it has no such table."""
+        found: T = self.tables[table]
+        return found
 
 
 class _Given(NamedTuple):
@@ -40,35 +56,34 @@ def config_file(flags: Mapping[str, str], environ: Mapping[str, str]) -> str:
 
 
 def load(
-    flags: Mapping[str, str], environ: Mapping[str, str], toml_text: str | None = None
+    schema: Schema,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    toml_text: str | None = None,
 ) -> Loaded:
-    """Make Settings from flags (by key), the environment and the text of the file.
+    """Read the tables of ``schema`` from flags (by key), the environment and the file's text.
 
     An empty variable counts as unset, because that is how container tools pass what they do
     not have. Raises ConfigError.
     """
     file_name = config_file(flags, environ)
-    file_values = {} if toml_text is None else _parse_toml(toml_text, file_name)
-    specs = parse_upstreams(file_values.pop(TABLE, []), file_name)
-    values: dict[str, Any] = {}
-    for row in rows():
-        given = _given(row, flags, environ, file_values, file_name)
-        if given is not None:
-            values[row.key] = _parse(row, given)
-    warnings = _unknown_variables(environ)
-    if specs and values.get("upstream"):
-        warnings.append(_overruled(flags, file_values, file_name))
-        specs = ()
-    return Loaded(Settings(**values), warnings, specs)
-
-
-def _overruled(flags: Mapping[str, str], file_values: Mapping[str, object], file_name: str) -> str:
-    """The warning that one upstream takes the place of the file's several: as everywhere, a flag
-    and the environment win over the file. Raises ConfigError where the file names it itself."""
-    if "upstream" in file_values:
-        raise ConfigError(f"{file_name} has both upstream and [[{TABLE}]]; give one of them.")
-    place = "--upstream" if flags.get("upstream") else f"{_PREFIX}UPSTREAM"
-    return f"[[{TABLE}]] of {file_name} is not used: {place} names an upstream."
+    file_values = {} if toml_text is None else _parse_toml(schema, toml_text, file_name)
+    arrays = {
+        name: parse(file_values[name], file_name)
+        for name, parse in schema.arrays.items()
+        if name in file_values
+    }
+    tables: dict[type[Any], Any] = {}
+    places: dict[str, str] = {}
+    for table in schema.tables:
+        values: dict[str, Any] = {}
+        for row in rows_of(table):
+            given = _given(row, flags, environ, file_values, file_name)
+            if given is not None:
+                values[row.key] = _parse(row, given)
+                places[row.key] = given.place
+        tables[table] = table(**values)
+    return Loaded(tables, arrays, places, _unknown_variables(schema, environ), file_name)
 
 
 def _given(
@@ -95,7 +110,7 @@ def _parse(row: Row, given: _Given) -> object:
         raise ConfigError(f"{given.place} must be {wanted}{got}.") from None
 
 
-def _parse_toml(text: str, file_name: str) -> dict[str, object]:
+def _parse_toml(schema: Schema, text: str, file_name: str) -> dict[str, object]:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -105,12 +120,12 @@ def _parse_toml(text: str, file_name: str) -> dict[str, object]:
         raise ConfigError(f"{file_name} has a number beyond all bounds.") from None
     except RecursionError:
         raise ConfigError(f"{file_name} has arrays or tables within each other too deep.") from None
-    allowed = {row.key: row for row in rows()}
+    allowed = {row.key: row for row in schema.rows()}
     for key in values:
-        if key == TABLE:
+        if key in schema.arrays:
             continue
         if key not in allowed:
-            known = [*(row.key for row in rows() if row.in_file), TABLE]
+            known = [*(row.key for row in schema.rows() if row.in_file), *schema.arrays]
             raise ConfigError(f"{file_name} has an unknown key {key!r}{near(key, known)}")
         if not allowed[key].in_file:
             raise ConfigError(
@@ -119,7 +134,7 @@ def _parse_toml(text: str, file_name: str) -> dict[str, object]:
     return values
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    known = [row.env for row in rows()]
+def _unknown_variables(schema: Schema, environ: Mapping[str, str]) -> list[str]:
+    known = [row.env for row in schema.rows()]
     unknown = [name for name in environ if name.startswith(_PREFIX) and name not in known]
     return [f"{name} is no setting and was ignored{near(name, known)}" for name in unknown]

@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 
 from tailrace.errors import NotFound
 from tailrace.web.exchange import Exchange
-from tailrace.web.services import Services
 from tailrace.wire.durable import matches
 
 ROOT: Final = "/page/"
@@ -139,7 +138,7 @@ def is_built() -> bool:
     return _PAGES.build() is not None
 
 
-async def page(exchange: Exchange, services: Services) -> None:  # noqa: ARG001 - a handler
+async def page(exchange: Exchange, _services: object) -> None:
     """GET, HEAD /page/…, and what ``/`` is to a browser. Raises NotFound."""
     build = _PAGES.build()
     if build is None:

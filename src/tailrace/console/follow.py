@@ -21,7 +21,8 @@ import json
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from tailrace.contracts import Sink
+from tailrace.console.services import ConsoleServices
+from tailrace.contracts import Right, Sink
 from tailrace.errors import BadRequest, RequestError, StoreError
 from tailrace.log.cursor import Cursor
 from tailrace.log.merging import Lane, Merge
@@ -31,12 +32,11 @@ from tailrace.model import Offset
 from tailrace.streams.read import gap
 from tailrace.views.merged import MergedSseView
 from tailrace.web.exchange import Exchange
-from tailrace.web.services import Services
 from tailrace.web.stream_response import visit, write_body
 from tailrace.wire.durable import is_base64, parse_offset
 from tailrace.wire.json.grammar import ARRAY
 from tailrace.wire.json.json_edit import read_object
-from tailrace.wire.json.scan import TooMany, scan
+from tailrace.wire.json.scan import TooManyEntries, scan
 from tailrace.wire.names import check_name
 from tailrace.wire.slices import Work
 from tailrace.wire.sse import encode_event
@@ -81,7 +81,7 @@ def parse_follow(body: bytes) -> Work[Wish]:
         raise refusal
     try:
         found = yield from scan(given, ARRAY, MAX_STREAMS)
-    except TooMany:
+    except TooManyEntries:
         raise refusal from None
     streams = [_wished(given[each.start : each.end]) for each in found.entries]
     if len(dict(streams)) < len(streams):
@@ -98,17 +98,17 @@ def _wished(entry: bytes) -> tuple[str, str]:
     raise BadRequest("Each of 'streams' has a 'name' and an 'offset', both of them texts.")
 
 
-async def follow(exchange: Exchange, services: Services) -> None:
+async def follow(exchange: Exchange, services: ConsoleServices) -> None:
     """The handler."""
     limit = min(_MAX_BODY, services.max_body)
-    body = await services.bodies.read(exchange.receive, limit, exchange.headers)
-    wish = await services.turns.run(parse_follow(body.data))
+    body = await services.core.bodies.read(exchange.receive, limit, exchange.headers)
+    wish = await services.core.turns.run(parse_follow(body.data))
     del body
     places: list[Place] = []
     said: list[bytes] = []
     for name, offset in wish.streams:
         try:
-            place = await _find(services, name, offset)
+            place = await _find(exchange, services, name, offset)
         except (RequestError, StoreError) as error:
             # The others are worth following all the same.
             said.append(_event("gone", {"name": name, "code": error.code}))
@@ -125,8 +125,9 @@ async def follow(exchange: Exchange, services: Services) -> None:
     )
 
 
-async def _find(services: Services, name: str, token: str) -> Place:
+async def _find(exchange: Exchange, services: ConsoleServices, name: str, token: str) -> Place:
     """Raises RequestError or StoreError."""
+    exchange.decide(Right.READ_LINK, services.core.namespaces.of(name)).enforce()
     offset = parse_offset(token)
     stream = await services.catalogue.get(check_name(name))
     visit(services.catalogue, stream)
@@ -152,7 +153,7 @@ def _event(kind: str, data: dict[str, Any]) -> bytes:
     return encode_event(json.dumps(data).encode("ascii"), event=kind)
 
 
-def _merged(services: Services, places: list[Place], overview: bool, below: Sink) -> Merge:
+def _merged(services: ConsoleServices, places: list[Place], overview: bool, below: Sink) -> Merge:
     merge = services.catalogue.merges.make(below)
     if overview:
         merge.add(services.overview.voice)
@@ -161,7 +162,7 @@ def _merged(services: Services, places: list[Place], overview: bool, below: Sink
     return merge
 
 
-def _cursor(services: Services, place: Place, lane: Lane) -> Cursor:
+def _cursor(services: ConsoleServices, place: Place, lane: Lane) -> Cursor:
     stream = place.stream
     view = MergedSseView(stream.content_type, stream.generation if stream.info.ancestry else "")
     return services.catalogue.follow(stream, view, lane, place.seq)

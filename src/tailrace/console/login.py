@@ -11,9 +11,9 @@ import json
 from typing import Final
 
 from tailrace.access.session import begin_session, end_session
+from tailrace.console.services import ConsoleServices
 from tailrace.errors import BadRequest, Unauthorized
 from tailrace.web.exchange import Exchange
-from tailrace.web.services import Services
 from tailrace.wire.json.json_edit import read_object
 
 # A token, each of its characters escaped, with ample room.
@@ -21,18 +21,18 @@ _MAX_BODY: Final = 16 * 1024
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
-async def log_in(exchange: Exchange, services: Services) -> None:
+async def log_in(exchange: Exchange, services: ConsoleServices) -> None:
     """Answer 204 with the cookie to ``{"token": "…"}``; without one where no token is set.
 
     Raises BadRequest, or Unauthorized where it is not the server's token.
     """
     limit = min(_MAX_BODY, services.max_body)
-    body = await services.bodies.read(exchange.receive, limit, exchange.headers)
-    fields = await services.turns.run(read_object(body.data))
+    body = await services.core.bodies.read(exchange.receive, limit, exchange.headers)
+    fields = await services.core.turns.run(read_object(body.data))
     given = json.loads(fields.get("token") or b"null")
     if not isinstance(given, str):
         raise BadRequest("'token' must be a string.")
-    token = services.token
+    token = exchange.policy.token
     if not token:
         await exchange.respond(204, [_NO_STORE])
         return
@@ -43,7 +43,7 @@ async def log_in(exchange: Exchange, services: Services) -> None:
     await exchange.respond(204, [cookie, _NO_STORE])
 
 
-async def log_out(exchange: Exchange, services: Services) -> None:  # noqa: ARG001 - a handler
+async def log_out(exchange: Exchange, services: ConsoleServices) -> None:  # noqa: ARG001 - a handler
     """Answer 204 that has the browser forget the cookie, whether it had one or not."""
     cookie = end_session(_host(exchange), secure=_is_secure(exchange))
     await exchange.respond(204, [cookie, _NO_STORE])

@@ -23,7 +23,7 @@ from tailrace.log.cursor import SLICE
 from tailrace.log.merging import Lane
 from tailrace.log.stream import Stream
 from tailrace.model import StreamInfo
-from tailrace.streams.listing import described_ending, noted
+from tailrace.web.stream_description import described_ending, noted
 from tailrace.wire.sse import encode_event
 
 logger = logging.getLogger(__name__)

@@ -1,12 +1,25 @@
-"""The seams: Store, View, Sink and Source in ``streams``, the upstreams in ``upstream``.
+"""The seams: Store, View, Sink and Source in ``streams``, the upstreams in ``upstream``, who may
+read and write which streams in ``namespaces`` and ``rights``, the fast path in ``connection``.
 
 Everything that has more than one implementation is described here and nowhere else; whoever
-writes another one needs these two pages and the test kit in ``tailrace.testing``.
+writes another one needs these pages and the test kit in ``tailrace.testing``.
 
 Threads: every method is called on the event loop's thread and must not block it. What takes
 time is a coroutine; what is a plain function returns at once.
 """
 
+from tailrace.contracts.connection import EXTENSION, Connection
+from tailrace.contracts.namespaces import OPEN, Namespace, Namespaces
+from tailrace.contracts.observers import (
+    CommitObserver,
+    DoneCommit,
+    EndedRequest,
+    Observer,
+    Observers,
+    ReportsCommits,
+    TellCommit,
+)
+from tailrace.contracts.rights import Right
 from tailrace.contracts.streams import (
     LAST_PART,
     Alias,
@@ -43,7 +56,9 @@ from tailrace.contracts.upstream import (
 )
 
 __all__ = [
+    "EXTENSION",
     "LAST_PART",
+    "OPEN",
     "Alias",
     "Append",
     "Attempts",
@@ -51,20 +66,31 @@ __all__ = [
     "Call",
     "Change",
     "Closing",
+    "CommitObserver",
+    "Connection",
     "Create",
     "Delete",
+    "DoneCommit",
+    "EndedRequest",
     "Headers",
     "Listing",
     "Marker",
+    "Namespace",
+    "Namespaces",
     "Note",
+    "Observer",
+    "Observers",
     "Part",
     "Receiver",
     "Renew",
+    "ReportsCommits",
+    "Right",
     "Sink",
     "SinkOwner",
     "Source",
     "Store",
     "StoreHealth",
+    "TellCommit",
     "Trim",
     "Upload",
     "Upstream",

@@ -158,7 +158,8 @@ class Store(Protocol):
     """
 
     async def open(self) -> list[StreamInfo]:
-        """Open the medium and recover; return the streams that have a source and no ending.
+        """Open the medium and recover; return the streams that have a source and no ending,
+        whoever their owners are.
 
         Raises StoreLocked, StoreTooNew or StoreCorrupt, with the medium untouched.
         """

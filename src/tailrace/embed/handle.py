@@ -12,6 +12,7 @@ from tailrace.errors import MalformedOffset, OffsetGone, ShuttingDown, TailraceE
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.lifecycle import State
 from tailrace.log.places import EARLIEST, LATEST
+from tailrace.log.reading import read_range
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, Ending, EndingKind, Offset
 
@@ -134,7 +135,7 @@ class Handle:
         while True:
             if place < stream.trimmed:
                 raise OffsetGone("What follows this offset is no longer kept.")
-            events = await stream.range(place, _READ)
+            events = await read_range(stream, place, _READ)
             if not events:
                 return
             for seq, time, kind, data in events:

@@ -1,84 +1,49 @@
-"""A source that is code of one's own: what it writes is shown at once.
+"""A stream that the application's own code fills, in its hands.
 
     async with streams.live("chat/7") as out:
         async for delta in model:
             out.write(delta)
 
-    how the block is left                                ending
-    ---------------------------------------------------  -------------------------------------
-    at its end                                           completed
-    by an exception                                      failed
-    by the task's cancellation                           cancelled
-    stopped: DELETE, Stream-Closed, ``handle.close()``   as that says; the block is cancelled,
-                                                         and the code behind it runs on
-    the application shuts down                           interrupted; the same
-    by KeyboardInterrupt or SystemExit                   interrupted
-
-What an exception says may hold anything and is shown to every reader, so only its type is named;
-``out.end("failed", reason)`` says more.
+``tailrace.log.live_source`` says how such a stream ends.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Self
 
 from tailrace.embed.handle import Handle, Kind
 from tailrace.embed.records import check_type, encode
-from tailrace.errors import StoreError, StoreOverloaded, StreamIsClosed
 from tailrace.log.catalogue import Catalogue
+from tailrace.log.live_source import LiveSource
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, EndingKind
-
-# What may be written on while the store is congested, until somebody has to wait: an answer of
-# any model fits, and a program in a loop is stopped soon.
-_AHEAD: Final = 1 << 20
-
-SOURCE: Final = "live"
-"""What stands in the info of such a stream."""
 
 
 class Live:
     """The writing end of one stream, an async context manager; used once, in one task."""
-
-    kind = SOURCE
 
     def __init__(
         self, make: Callable[[], Awaitable[tuple[Stream, Handle]]], catalogue: Catalogue
     ) -> None:
         self._make = make
         self._catalogue = catalogue
-        self._task: asyncio.Task[Any] | None = None
-        self._cancelling = 0
-        self._opened = False
-        self._stopped = False
-        self._has_ttl = False
-        self._ahead = 0
-        self._stream: Stream
+        self._source: LiveSource | None = None
         self.handle: Handle
         """The stream, for reading; there once the block is entered."""
 
     async def __aenter__(self) -> Self:
-        if not self._opened:
+        """Make the stream, unless ``open`` did. Raises what ``open`` raises."""
+        if self._source is None:
             await self.open()
-        self._task = asyncio.current_task()
-        assert self._task is not None  # noqa: S101 - a coroutine runs in a task
-        self._cancelling = self._task.cancelling()
-        if self._stopped:
-            self._task.cancel()
+        await self._opened.__aenter__()
         return self
 
     async def open(self) -> None:
         """Make the stream. Raises StreamExists, MalformedName or StoreError."""
-        self._stream, self.handle = await self._make()
-        self._stream.source = self
-        self._has_ttl = self._stream.info.ttl is not None
-        self._opened = True
-
-    # --- writing --------------------------------------------------------------------------
+        stream, self.handle = await self._make()
+        self._source = LiveSource(stream, self._catalogue.touch)
 
     def write(self, data: object, type: str = DATA) -> None:  # noqa: A002 - as in Event
         """Add one event: shown at once, durable within one group commit.
@@ -87,45 +52,17 @@ class Live:
         Raises TypeError or ValueError for what cannot be written, StreamIsClosed after a stop or
         an end, and StoreOverloaded where the store is a MiB behind and nobody called ``drain()``.
         """
-        record = (check_type(type), encode(self._stream.content_type, data))
-        if not record[1]:
-            return
-        if self._stream.congested:
-            self._ahead += len(record[1])
-            if self._ahead > _AHEAD:
-                raise StoreOverloaded("The store cannot keep up; await drain() between writes.")
-        else:
-            self._ahead = 0
-        self._stream.feed([record])
-        if self._has_ttl:
-            self._catalogue.touch(self._stream)
+        record = (check_type(type), encode(self.handle.content_type, data))
+        if record[1]:
+            self._opened.feed([record])
 
     async def drain(self) -> None:
         """Wait while the store has as much to write as it may. Raises StoreError if it fails."""
-        if self._stream.congested:
-            await self._stream.committed()
+        await self._opened.drain()
 
     def end(self, kind: Kind = "completed", reason: str = "") -> None:
         """End the stream now; ``reason`` is one sentence that every reader may see."""
-        if self._stream.source is self:
-            self._stream.end(EndingKind(kind), reason)
-
-    # --- being stopped ----------------------------------------------------------------------
-
-    def stop(self, kind: EndingKind, reason: str) -> None:
-        """End the stream now and cancel the code that fills it."""
-        if self._stream.source is not self:
-            return
-        self._stream.end(kind, reason)
-        self._stopped = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def opened(self) -> None:
-        """Whoever comes, the code goes on."""
-
-    def unwatched(self) -> None:
-        """Whoever leaves, the code goes on."""
+        self._opened.end(EndingKind(kind), reason)
 
     async def __aexit__(
         self,
@@ -133,38 +70,11 @@ class Live:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        if self._stream.source is self:
-            self._stream.end(*_ending(error))
-        swallow = await self._absorb(kind) if self._stopped else False
-        try:
-            await self._stream.committed()
-        except StoreError:
-            if error is None:
-                raise
-        return swallow
+        """End the stream as the way out of the block says. Raises StoreError."""
+        return await self._opened.__aexit__(kind, error, trace)
 
-    async def _absorb(self, kind: type[BaseException] | None) -> bool:
-        """Take back our own cancellation of the task, as asyncio.timeout() does.
-
-        True: what left the block was its consequence. Somebody else's goes on.
-        """
-        assert self._task is not None  # noqa: S101 - set before the block began
-        delivered = kind is not None and issubclass(kind, asyncio.CancelledError)
-        if not delivered:
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-        if self._task.uncancel() > self._cancelling:
-            if not delivered:
-                raise asyncio.CancelledError
-            return False
-        return delivered or kind is StreamIsClosed
-
-
-def _ending(error: BaseException | None) -> tuple[EndingKind, str]:
-    if error is None:
-        return EndingKind.COMPLETED, ""
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return EndingKind.CANCELLED, "What was filling it was cancelled."
-    if isinstance(error, Exception):
-        return EndingKind.FAILED, f"What was filling it failed: {type(error).__name__}."
-    return EndingKind.INTERRUPTED, "The application was ended."
+    @property
+    def _opened(self) -> LiveSource:
+        if self._source is None:
+            raise RuntimeError("The stream is there once the block is entered.")
+        return self._source

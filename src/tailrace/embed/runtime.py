@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, NoReturn
+from typing import Final
 
-from tailrace.access.policy import Policy, Right
-from tailrace.chat.answers import Recorder
-from tailrace.config import Settings
-from tailrace.contracts import Attempts, UpstreamRequest
+from tailrace.access.policy import Policy
+from tailrace.config import Loaded
+from tailrace.contracts import Observers, Right
 from tailrace.embed.live import Live
 from tailrace.embed.signals import Chain
-from tailrace.errors import UpstreamUnreachable
 from tailrace.log.catalogue import Catalogue
 from tailrace.server.app import Application
-from tailrace.server.assembly import make_catalogue, make_services, store_options
-from tailrace.server.routes import mounted
+from tailrace.server.assembly import make_catalogue, make_services
 from tailrace.stores import open_url
-from tailrace.web.access_log import AccessLog
-from tailrace.wire.redaction import Redactor
+from tailrace.streams.routes import mounted
+from tailrace.web.routing import RouteTable, bind
 
 logger = logging.getLogger(__name__)
 
@@ -28,58 +25,24 @@ _LINKS: Final = frozenset({Right.PUBLIC, Right.READ_LINK})
 _ALL: Final = frozenset(Right)
 
 
-class NoUpstreams:
-    """There are no model APIs here; what asks one all the same is told so."""
-
-    def attempts(self, request: UpstreamRequest) -> Attempts:  # noqa: ARG002 - the contract's
-        _none()
-
-    def disconnect(self, model: str) -> str:  # noqa: ARG002 - the contract's
-        return ""
-
-    @property
-    def redact(self) -> Redactor:
-        return Redactor()
-
-    async def close(self) -> None:
-        return
-
-
-async def _no_model() -> str:
-    _none()
-
-
-def _none() -> NoReturn:
-    raise UpstreamUnreachable("This application has no upstream; it fills its streams itself.")
-
-
 class Runtime:
     """One opening of the store, with the applications that serve it."""
 
-    def __init__(self, url: str, settings: Settings, *, writable: bool, guarded: bool) -> None:
-        store = open_url(url, store_options(settings))
+    def __init__(self, url: str, loaded: Loaded, *, writable: bool, guarded: bool) -> None:
+        settings = loaded.settings
+        store = open_url(url, loaded)
         self._loop = asyncio.get_running_loop()
         self._timeout = settings.shutdown_timeout
         self.catalogue: Final[Catalogue] = make_catalogue(settings, store)
         self.departure: Final = asyncio.Event()
         """Set once the application begins to end."""
-        services = make_services(
-            settings,
-            store,
-            self.catalogue,
-            NoUpstreams(),
-            Recorder(self.catalogue, lambda _: None),
-            default_model=_no_model,
-            # Whoever mounts us may ask for a login; only they know what others may be given.
-            shared_caches=False,
-        )
+        services = make_services(settings, store, self.catalogue)
 
         def application(judged: frozenset[Right], *, writable: bool) -> Application:
             policy = Policy("", 0, cors_origins=tuple(settings.cors_origins), judged=judged)
             # The application that we are in has an access log of its own, or wants none.
-            return Application(
-                services, policy, AccessLog(lambda _: None), mounted(writable=writable)
-            )
+            routes = RouteTable(bind(mounted(writable=writable), services))
+            return Application(services, policy, Observers(), routes, roots=("/",))
 
         self.mount: Final = application(_ALL if guarded else _LINKS, writable=writable)
         """What answers below the mounted path."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from tailrace.embed.handle import Handle
 from tailrace.web.error_responses import problem
 
-if TYPE_CHECKING:
-    from tailrace.embed.streams import Streams
+StreamSender: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""Answers any request with one stream: ``Streams.send`` with its handle and view."""
 
 
 class StreamResponse(Response):
@@ -25,10 +24,8 @@ class StreamResponse(Response):
 
     def __init__(
         self,
-        streams: Streams,
-        handle: Handle,
+        stream: StreamSender,
         *,
-        view: str = "sse",
         headers: Mapping[str, str] | None = None,
         background: BackgroundTask | None = None,
     ) -> None:
@@ -39,9 +36,7 @@ class StreamResponse(Response):
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in (headers or {}).items()
         ]
-        self._streams = streams
-        self._handle = handle
-        self._view = view
+        self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def add(message: Message) -> None:
@@ -49,7 +44,7 @@ class StreamResponse(Response):
                 message["headers"] = [*message["headers"], *self.raw_headers]
             await send(message)
 
-        await self._streams.send(self._handle, scope, receive, add, view=self._view)
+        await self._stream(scope, receive, add)
         if self.background is not None:
             await self.background()
 

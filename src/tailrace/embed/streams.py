@@ -21,15 +21,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from tailrace.embed.asgi import App, Receive, Scope, Send, refuse, serve_lifespan, target
 from tailrace.embed.handle import Handle
-from tailrace.embed.live import SOURCE, Live
+from tailrace.embed.live import Live
 from tailrace.embed.options import read_options
 from tailrace.embed.runtime import Runtime
 from tailrace.errors import MalformedOffset, NotFound, StreamExists
+from tailrace.log.live_source import LiveSource
 from tailrace.log.making import Making
 from tailrace.log.stream import Stream
 from tailrace.model import Offset, StreamInfo
@@ -77,7 +79,7 @@ class Streams:
         self._writable = writable
         self._guard = guard
         self._signals = signals
-        self._settings = read_options(options)
+        self._loaded = read_options(options)
         self._open: Runtime | None = None
 
     # --- the beginning and the end ----------------------------------------------------------
@@ -88,7 +90,7 @@ class Streams:
             raise RuntimeError("This Streams is open already.")
         runtime = Runtime(
             self._store,
-            self._settings,
+            self._loaded,
             writable=self._writable,
             guarded=self._guard is not None,
         )
@@ -161,7 +163,7 @@ class Streams:
 
         async def make() -> tuple[Stream, Handle]:
             catalogue.refuse_if_unwell()
-            stream = await catalogue.create(_checked(name), content_type, SOURCE, ttl=ttl)
+            stream = await catalogue.create(_checked(name), content_type, LiveSource.kind, ttl=ttl)
             return stream, self._handle(stream)
 
         return Live(make, catalogue)
@@ -304,7 +306,7 @@ class Streams:
         For Django, ``await tailrace.embed.django.response(streams, handle, request)``.
         """
         module = importlib.import_module("tailrace.embed.starlette")
-        made: StreamResponse = module.StreamResponse(self, handle, view=view)
+        made: StreamResponse = module.StreamResponse(partial(self.send, handle, view=view))
         return made
 
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
+
+# Below this the transport takes one more slice (32 KiB): a viewer that stops reading holds at
+# most 64 KiB in the transport, and one slice waits in its sink.
+WRITE_HIGH_WATER: Final = 32 * 1024
+# A quarter: resuming sooner would wake the writer for every packet that leaves.
+WRITE_LOW_WATER: Final = WRITE_HIGH_WATER // 4
 
 
 class Flag:
@@ -52,6 +59,7 @@ class Flow:
         self.read_paused = False
         self.write_paused = False
         """Whether the transport has enough for now."""
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER, low=WRITE_LOW_WATER)
 
     def pause_reading(self) -> None:
         """Leave what comes to the kernel. A client's leaving is not noticed meanwhile."""

@@ -36,7 +36,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from uvicorn._types import HTTPScope
@@ -44,49 +44,39 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from tailrace.contracts import EXTENSION, EndedRequest, Observer
 from tailrace.errors import BadRequest, RequestError
+from tailrace.http1.connection_timers import FLUSH_PATIENCE, LINGER, ConnectionTimers
 from tailrace.http1.flow_control import Flow
 from tailrace.http1.head_limits import Limits
 from tailrace.http1.request_reader import RequestHead, RequestReader, Stage
-from tailrace.http1.response import EXTENSION, Chunks, Connection, Cycle
+from tailrace.http1.response import Chunks, Cycle, Refusal, ResponseTransport
 from tailrace.http1.scope import make_scope
-from tailrace.http1.socket_options import has_unread, set_options
-from tailrace.patience import Alarm
-from tailrace.web.access_log import AccessLog
-from tailrace.web.error_responses import problem
+from tailrace.http1.socket_options import set_options
 
-__all__ = ["EXTENSION", "Connection", "Http1Protocol", "Limits", "make_protocol"]
+__all__ = ["Http1Protocol", "Limits", "make_protocol"]
 
 logger = logging.getLogger(__name__)
 
-# Below this the transport takes one more slice (32 KiB): a viewer that stops reading holds at
-# most 64 KiB in the transport, and one slice waits in its sink.
-WRITE_HIGH_WATER: Final = 32 * 1024
-# A quarter: resuming sooner would wake the writer for every packet that leaves.
-WRITE_LOW_WATER: Final = WRITE_HIGH_WATER // 4
 # Bytes behind a running request that are kept before the socket is no longer read.
 HELD_HIGH_WATER: Final = 64 * 1024
 # Requests in one read behind a running one. Browsers pipeline none; tools that do send few.
 MAX_PIPELINED: Final = 16
-# Seconds to read and drop what a refused client still sends. nginx waits 5 s between packets;
-# we wait 2 s in all, since the answer has usually arrived within a round trip.
-LINGER: Final = 2.0
-# Seconds for what the kernel has when a timer fires (late: the loop was busy) to be read.
-UNREAD_PATIENCE: Final = 1.0
-# Seconds for the last 64 KiB to reach a slow reader after we closed: that is 2 KiB/s.
-FLUSH_PATIENCE: Final = 30.0
 
 
 class Http1Protocol(asyncio.Protocol):
     """One connection. ``make_protocol`` gives it its limits."""
 
     __slots__ = (
-        "_app_state", "_config", "_deadline", "_deaf", "_eof", "_held", "_idle_timer", "_loop",
-        "_queue", "_reader", "_refusal", "_running", "_state", "cycle", "flow", "transport",
+        "_app_state", "_config", "_deaf", "_eof", "_held", "_loop", "_queue", "_reader", "_refusal",
+        "_running", "_state", "_timers", "cycle", "flow", "transport",
     )  # fmt: skip
 
     limits: ClassVar[Limits] = Limits()
-    log: ClassVar[AccessLog | None] = None
+    observer: ClassVar[Observer | None] = None
+    """Hears of the requests that are refused here."""
+    refusal: ClassVar[Refusal]
+    """How errors are said to clients."""
     chunks: ClassVar[Chunks]
     """Shared by the connections of one server."""
     extends: ClassVar[bool] = True
@@ -94,6 +84,7 @@ class Http1Protocol(asyncio.Protocol):
 
     transport: asyncio.Transport
     flow: Flow
+    _timers: ConnectionTimers
 
     def __init__(
         self,
@@ -117,8 +108,6 @@ class Http1Protocol(asyncio.Protocol):
         self._deaf = False  # refused: whatever still comes is dropped
         self._refusal: tuple[BaseException, str] | None = None  # to be answered behind the queue
         self._eof = False  # the client has closed its side
-        self._deadline: asyncio.TimerHandle | Alarm | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None  # until the next request
 
     # --- the connection -----------------------------------------------------------------------
 
@@ -126,14 +115,14 @@ class Http1Protocol(asyncio.Protocol):
         self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn's own classes
         self.transport = transport
         self.flow = Flow(transport)
-        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER, low=WRITE_LOW_WATER)
+        self._timers = ConnectionTimers(self._loop, transport)
         set_options(transport.get_extra_info("socket"))
         self._expect_a_head()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._state.connections.discard(self)
-        self._cancel_deadline()
-        self._cancel_idle_timer()
+        self._timers.cancel_deadline()
+        self._timers.cancel_idle()
         self._forget_what_follows()
         self._close_reader()
         running = self._unfinished()
@@ -152,7 +141,7 @@ class Http1Protocol(asyncio.Protocol):
             running.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
-        self._cancel_idle_timer()
+        self._timers.cancel_idle()
         if self._deaf:
             return
         if not self._queue:
@@ -197,40 +186,17 @@ class Http1Protocol(asyncio.Protocol):
         """
         self._deaf = True
         self.transport.close()
-        self._expire_after(FLUSH_PATIENCE)
-
-    def _expire_after(self, seconds: float) -> None:
-        self._cancel_deadline()
-        self._deadline = Alarm(self._loop, self._loop.time() + seconds, self.transport.abort)
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _cancel_idle_timer(self) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
+        self._timers.expire_after(FLUSH_PATIENCE)
 
     def _expect_a_head(self) -> None:
-        self._deadline = self._loop.call_later(self.limits.head_timeout, self._end_reading)
-
-    def _end_reading(self) -> None:
-        self._deadline = self._unless_unread(self.transport.abort)
+        self._timers.expect_head(self.limits.head_timeout)
 
     def _expect_a_request(self) -> None:
         """Close where none follows for a while; one that has begun has no more than any other."""
         if self._reader is not None and self._reader.stage is Stage.HEAD:
             self._expect_a_head()
-            return
-        self._idle_timer = self._loop.call_later(self._config.timeout_keep_alive, self._end_idling)
-
-    def _end_idling(self) -> None:
-        self._idle_timer = self._unless_unread(self._close)
-
-    def _unless_unread(self, end: Callable[[], None]) -> asyncio.TimerHandle:
-        return self._loop.call_later(UNREAD_PATIENCE if has_unread(self.transport) else 0, end)
+        else:
+            self._timers.expect_request(self._config.timeout_keep_alive, self._close)
 
     def _forget_what_follows(self) -> None:
         self._queue = ()
@@ -263,8 +229,8 @@ class Http1Protocol(asyncio.Protocol):
         """Bound the time that an unfinished head may take."""
         waiting = reader.stage is not Stage.BODY and self._unfinished() is None
         if waiting and reader.stage is Stage.HEAD:
-            self._cancel_idle_timer()
-        if waiting and self._deadline is None and self._idle_timer is None:
+            self._timers.cancel_idle()
+        if waiting and not self._timers.running:
             self._expect_a_head()
 
     def _close_reader(self) -> None:
@@ -274,8 +240,8 @@ class Http1Protocol(asyncio.Protocol):
 
     def on_head(self, head: RequestHead) -> None:
         """What the reader says, as do the next two."""
-        self._cancel_deadline()
-        self._cancel_idle_timer()
+        self._timers.cancel_deadline()
+        self._timers.cancel_idle()
         if len(self._queue) >= MAX_PIPELINED:
             raise BadRequest("Too many requests wait on this connection.")
         self.cycle = cycle = Cycle(self, head)
@@ -299,7 +265,7 @@ class Http1Protocol(asyncio.Protocol):
     def _scope(self, head: RequestHead, cycle: Cycle) -> HTTPScope:
         scope = make_scope(head, self._config, self.transport, self._app_state)
         if self.extends:
-            connection: Any = Connection(cycle, self.flow, scope["client"], self.chunks)
+            connection: Any = ResponseTransport(cycle, self.flow, scope["client"], self.chunks)
             scope["extensions"] = {EXTENSION: connection}
         return scope
 
@@ -351,12 +317,12 @@ class Http1Protocol(asyncio.Protocol):
     def _drop_rest(self, finished: Cycle) -> None:
         """The response is out before the request was in: read and drop the rest, for a while."""
         self.flow.resume_reading()
-        self._expire_after(LINGER)
+        self._timers.expire_after(LINGER)
         if not finished.keep_alive:
             self._half_close()
 
     def _rest_came(self, finished: Cycle) -> None:
-        self._cancel_deadline()
+        self._timers.cancel_deadline()
         if not finished.keep_alive:
             self._close()
             return
@@ -374,7 +340,7 @@ class Http1Protocol(asyncio.Protocol):
     def _refuse(self, error: BaseException, reader: RequestReader) -> None:
         """Answer for a request that never reaches the application, then hear no more."""
         self._deaf = True
-        self._cancel_deadline()
+        self._timers.cancel_deadline()
         running = self._unfinished()
         path = reader.url.partition(b"?")[0].decode("latin-1")
         if running is not None and not running.more_body:
@@ -395,19 +361,18 @@ class Http1Protocol(asyncio.Protocol):
         self._answer(error, path)
 
     def _answer(self, error: BaseException, path: str) -> None:
-        answer = problem(error, path)
-        headers = (*self.default_headers, *answer.headers, (b"connection", b"close"))
+        status, fields, body = self.refusal(error, path)
+        headers = (*self.default_headers, *fields, (b"connection", b"close"))
         lines = [b"%b: %b\r\n" % field for field in headers]
-        self.transport.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body]))
-        if self.log is not None:
-            entry = self.log.begin("-")
-            entry.status, entry.size = answer.status, len(answer.body)
-            entry.end()
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+        if self.observer is not None:
+            ended = EndedRequest("", "", status, len(body), 0.0, left=False, aborted=False)
+            self.observer.request_ended(ended)
         if self._eof:
             self._close()
             return
         self._half_close()
-        self._expire_after(LINGER)
+        self._timers.expire_after(LINGER)
 
     def _half_close(self) -> None:
         if self.transport.can_write_eof():  # TLS cannot
@@ -415,11 +380,20 @@ class Http1Protocol(asyncio.Protocol):
 
 
 def make_protocol(
-    limits: Limits, log: AccessLog | None = None, *, extends: bool = True
+    limits: Limits, refusal: Refusal, observer: Observer | None = None, *, extends: bool = True
 ) -> type[Http1Protocol]:
-    """The class for uvicorn's ``Config(http=…)``. ``log`` gets the requests refused here.
+    """The class for uvicorn's ``Config(http=…)``. ``observer`` hears of the requests refused here.
+
+    ``refusal``: puts an error into words, for requests that never reach the application.
 
     ``extends``: offer applications the connection; else they have plain ASGI and nothing more.
     """
-    members = {"limits": limits, "log": log, "chunks": Chunks(), "extends": extends}
-    return type("LimitedHttp1Protocol", (Http1Protocol,), {"__slots__": (), **members})
+    members = {
+        "__slots__": (),
+        "limits": limits,
+        "refusal": staticmethod(refusal),
+        "observer": observer,
+        "chunks": Chunks(),
+        "extends": extends,
+    }
+    return type("LimitedHttp1Protocol", (Http1Protocol,), members)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent, HTTPScope
@@ -25,12 +25,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from tailrace.contracts import SinkOwner
 from tailrace.http1.flow_control import Flag, Flow
 from tailrace.http1.request_reader import RequestHead
-from tailrace.web.error_responses import problem
 
 logger = logging.getLogger(__name__)
-
-EXTENSION: Final = "tailrace.connection"
-"""``scope["extensions"][EXTENSION]`` is a Connection; absent under other ASGI servers."""
 
 # Bytes of body that wait for the application before the socket is no longer read.
 _BODY_HIGH_WATER: Final = 64 * 1024
@@ -38,11 +34,26 @@ _FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE_BAD: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+class Refusal(Protocol):
+    """Puts an error into words: the response that says so to clients of a path. Never raises."""
+
+    def __call__(
+        self, error: BaseException, path: str, /
+    ) -> tuple[int, Sequence[tuple[bytes, bytes]], bytes]:
+        """Return status, fields and body."""
+        ...
+
+
 class Host(Protocol):
     """What a cycle needs of its connection."""
 
     transport: asyncio.Transport
     flow: Flow
+
+    @property
+    def refusal(self) -> Refusal:
+        """How errors are said to clients."""
+        ...
 
     @property
     def default_headers(self) -> Iterable[tuple[bytes, bytes]]:
@@ -180,12 +191,10 @@ class Cycle:
             await self._fail(scope["path"])
 
     async def _fail(self, path: str) -> None:
-        answer = problem(RuntimeError(), path)
-        headers = [*answer.headers, (b"connection", b"close")]
-        await self.send(
-            {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
-        await self.send({"type": "http.response.body", "body": answer.body})
+        status, fields, body = self._host.refusal(RuntimeError(), path)
+        headers = [*fields, (b"connection", b"close")]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
 
     @property
     def streams(self) -> bool:
@@ -284,8 +293,8 @@ class Chunks:
         return self._framed
 
 
-class Connection:
-    """What an application may know and do about the connection its request came on."""
+class ResponseTransport:
+    """The transport below one response: ``contracts.Connection``, as we implement it."""
 
     __slots__ = ("_chunked", "_chunks", "_cycle", "_flow", "_transport", "peer", "written")
 

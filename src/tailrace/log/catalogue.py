@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -19,19 +21,18 @@ from tailrace.errors import NotFound, StreamDeleted, StreamExists, TooMany
 from tailrace.log import forking
 from tailrace.log.cursor import Cursor
 from tailrace.log.expiry import first_deadline
-from tailrace.log.lifecycle import Action, State, after, interrupted
+from tailrace.log.lifecycle import Action, Recover, State, after, interrupted
 from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Forking, Making, Records, differs, is_same_fork, made
 from tailrace.log.merging import Merges
 from tailrace.log.places import anchor, place
+from tailrace.log.reading import read_range
 from tailrace.log.retention import Retention
 from tailrace.log.stream import Stream
 from tailrace.model import RANDOM_BITS, EndingKind, StreamInfo, mint_generation
 from tailrace.wire.media_type import is_json
 
-
-def _random_bits() -> int:
-    return random.SystemRandom().getrandbits(RANDOM_BITS)
+_random_bits: Final = partial(random.SystemRandom().getrandbits, RANDOM_BITS)
 
 
 class _LiveStream(Stream):  # type: ignore[misc]  # final: this overrides nothing
@@ -46,9 +47,16 @@ class Catalogue:
         shared: Machinery,
         *,
         patience: float,
+        recover: Mapping[str, Recover] = MappingProxyType({}),
+        owner: str = "",
         random_bits: Callable[[], int] = _random_bits,
     ) -> None:
+        """``recover``: by kind of source, what becomes of a stream whose source died with its
+        process; of other kinds it ends ``interrupted``. ``owner``: this catalogue's name, which
+        no other catalogue on the same store has."""
+        self._owner = owner
         self._shared = shared
+        self._recover = recover
         self.patience: Final = patience
         """Seconds that a reader may take nothing."""
         self._random_bits = random_bits
@@ -65,7 +73,7 @@ class Catalogue:
         )
 
     async def open(self) -> None:
-        """Open the store; end the streams whose sources died with their process.
+        """Open the store; end our own streams whose sources died with their process.
 
         Raises StoreLocked, StoreTooNew or StoreCorrupt.
         """
@@ -73,8 +81,11 @@ class Catalogue:
         store.on_refused(self._lose)
         number = 0
         for info in await store.open():
-            ending = interrupted(info, self._shared.wall())
-            number = store.write(Append(info.generation, (), ending))
+            if info.owner != self._owner:
+                continue  # somebody else runs its source, and is alive for all we know
+            ending = self._recover.get(info.source, interrupted)(info, self._shared.wall())
+            if ending is not None:
+                number = store.write(Append(info.generation, (), ending))
         listing = await store.list("", limit=1)
         self._count = listing.total_streams or 0
         self._latest_generation = listing.streams[0].generation if listing.streams else ""
@@ -95,7 +106,9 @@ class Catalogue:
         """Make a stream whose name, ``prefix`` and a generation, is known to whom it is told."""
         generation = self.mint()
         now = self._shared.wall()
-        info = StreamInfo(prefix + generation, generation, content_type, now, source)
+        info = StreamInfo(
+            prefix + generation, generation, content_type, now, source, owner=self._owner
+        )
         return self._admit(info, self._shared.store.write(Create(info)))
 
     async def create(
@@ -105,7 +118,9 @@ class Catalogue:
         async with self._turn(name):
             if await self._find_for_making(name) is not None:
                 raise StreamExists("There is a stream of this name already; choose another name.")
-            info = replace(self._described(name, Making(content_type, ttl)), source=source)
+            info = self._described(name, Making(content_type, ttl))
+            if source:
+                info = replace(info, source=source, owner=self._owner)
             return self._admit(info, self._shared.store.write(Create(info)))
 
     async def put(self, name: str, making: Making, records: Records = ()) -> tuple[Stream, bool]:
@@ -152,7 +167,7 @@ class Catalogue:
     ) -> Stream:
         place = anchor(parent, wish.anchor)
         taking = forking.Taking(wish.sub_offset, messages=is_json(parent.content_type))
-        taken = await forking.taken(parent.range, place, taking)
+        taken = await forking.taken(partial(read_range, parent), place, taking)
         if parent.state is State.GONE:
             raise NotFound("The stream to be forked was deleted meanwhile.")
         info = replace(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tailrace.contracts import Store
-from tailrace.errors import StreamIsClosed, TooMany, WriterSeqConflict
+from tailrace.errors import StreamHasSource, StreamIsClosed, TooMany, WriterSeqConflict
+from tailrace.log.lifecycle import Action, State, after
 from tailrace.log.producers import Claim, closed_by, is_retry
 from tailrace.model import Offset, Producer
 
@@ -24,6 +25,18 @@ class Appended(NamedTuple):
     """How far its producer has come, if it named one."""
     tail: Offset
     """The place after the stream's last event."""
+
+
+class AppendWish(NamedTuple):
+    """What a client asks of a stream in one append."""
+
+    empty: bool
+    """It brings no events."""
+    close: bool
+    claim: Claim | None
+    """What it says of its producer."""
+    writer_seq: str
+    """Its ``Stream-Seq``; empty: none."""
 
 
 class Ledger:
@@ -51,12 +64,20 @@ class Ledger:
             self._producers[producer.id] = producer
         self._writer_seq = writer_seq or self._writer_seq
 
-    def retry(self, claim: Claim | None, writer_seq: str, most: int) -> Producer | None:
-        """The producer's state, if it has sent this before; None: it is new and in order.
+    def judge(self, state: State, wish: AppendWish, most: int) -> Producer | None:
+        """Return the producer's state, if it has sent this before; None: it may be appended.
 
-        Raises ProducerFenced, ProducerGap, BadRequest, WriterSeqConflict, or TooMany where the
-        stream has ``most`` producers already.
+        Raises StreamIsClosed, StreamHasSource, NotFound, ProducerFenced, ProducerGap, BadRequest,
+        WriterSeqConflict, or TooMany where the stream has ``most`` producers already.
         """
+        if state is State.CLOSED and wish.claim is not None:
+            return self._retry_of_close(wish.claim)
+        if state is State.FED and wish.close:
+            raise StreamHasSource("A source fills this stream; stop it in order to close it.")
+        after(state, Action.CLOSE if wish.close and wish.empty else Action.APPEND)
+        return self._retry(wish.claim, wish.writer_seq, most)
+
+    def _retry(self, claim: Claim | None, writer_seq: str, most: int) -> Producer | None:
         known = self._producers.get(claim.id) if claim else None
         if claim is not None and is_retry(known, claim):
             return known
@@ -69,7 +90,7 @@ class Ledger:
             )
         return None
 
-    def retry_of_close(self, claim: Claim) -> Producer:
+    def _retry_of_close(self, claim: Claim) -> Producer:
         """The state of the producer whose very batch closed the stream.
 
         Raises StreamIsClosed for any other, ProducerFenced for one of an earlier epoch.

@@ -8,8 +8,9 @@ that clients made has lost nobody and stays open.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeAlias
 
 from tailrace.errors import NotFound, StreamHasSource, StreamIsClosed
 from tailrace.model import Ending, EndingKind, StreamInfo
@@ -98,11 +99,18 @@ def state_of(info: StreamInfo) -> State:
     return State.FED if info.source else State.OPEN
 
 
-def interrupted(info: StreamInfo, now: int) -> Ending:
-    """The ending of a stream whose source died with its process."""
+Recover: TypeAlias = Callable[[StreamInfo, int], Ending | None]
+"""What becomes of a stream whose source died with its process, at a time in milliseconds since the
+epoch: the ending that it gets, or None: its source goes on with it, once it has been started."""
+
+_SOURCE_DIED: Final = "The server stopped while the stream was being filled."
+
+
+def interrupted(info: StreamInfo, now: int, words: str = _SOURCE_DIED) -> Ending:
+    """Return the ending of a stream whose source died with its process, and does not go on."""
     return Ending(
         EndingKind.INTERRUPTED,
-        "The server stopped while the answer was running.",
+        words,
         info.last_seq + SKIPPED,
         now,
     )

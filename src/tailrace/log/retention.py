@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from tailrace.contracts import Renew
 from tailrace.errors import StoreError
@@ -28,6 +28,15 @@ _EXPIRY_INTERVAL: Final = 1.0
 _PAGE: Final = 100
 # Later than any deadline: milliseconds in 48 bits, as generations have them.
 _NEVER: Final = 1 << 48
+
+
+class Bounds(NamedTuple):
+    """How much of the closed streams below a prefix is kept."""
+
+    age: float
+    """Seconds since the ending of each."""
+    size: int
+    """Bytes of all together, running ones included."""
 
 
 class Retention:

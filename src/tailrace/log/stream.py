@@ -11,7 +11,6 @@ past the end of one ancestor's part, and the next read goes on in the next part.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Collection
 from dataclasses import replace
@@ -20,24 +19,23 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from tailrace.contracts import Alias, Append, Note, Part, Source, View, make_append
-from tailrace.errors import NotFound, RequestError, StreamHasSource, StreamIsClosed
+from tailrace.errors import NotFound, RequestError, StreamIsClosed
 from tailrace.log import forking
 from tailrace.log.cursor import COUNT, LARGE, READ, SLICE, Cursor
 from tailrace.log.history import Fetch
-from tailrace.log.ledger import Appended, Ledger
+from tailrace.log.ledger import Appended, AppendWish, Ledger
 from tailrace.log.lifecycle import Action, State, after, state_of
 from tailrace.log.machinery import Machinery, refuse_if_unwell
 from tailrace.log.making import Records
 from tailrace.log.pieces import Piece, Pieces, make_piece
 from tailrace.log.producers import Claim
+from tailrace.log.watchers import Watchers
 from tailrace.log.window import Window
-from tailrace.model import Ending, EndingKind, Event, Offset, Producer, StreamInfo, make_event
+from tailrace.model import Ending, EndingCode, EndingKind, Event, Offset, Producer, StreamInfo
 from tailrace.wire.characters import well_formed
 
 STORAGE: Final = "storage"
 """The reason in ``failed`` when our own storage is at fault."""
-# Events read for one answer at most: a list of as many is made in about a millisecond.
-_COUNT: Final = 16 * 1024
 
 
 @final
@@ -72,7 +70,7 @@ class Stream:
         self._cursors: dict[Cursor, None] = {}
         self._waiting: dict[Cursor, None] = {}
         self._due: deque[Cursor] = deque()
-        self._watchers: set[asyncio.Future[None]] = set()
+        self._watchers: Final = Watchers()
         self._pieces = Pieces()
         self._ledger = Ledger()
         self._number = number
@@ -96,7 +94,7 @@ class Stream:
     @property
     def watched(self) -> bool:
         """Whether somebody reads it here, or waits for news of it."""
-        return bool(self._cursors or self._watchers)
+        return bool(self._cursors or self._watchers.count)
 
     @property
     def expired(self) -> Ending:
@@ -142,11 +140,12 @@ class Stream:
         self._size += size
         self._ring()
 
-    def end(self, kind: EndingKind, reason: str = "") -> None:
+    def end(self, kind: EndingKind, reason: str = "", code: EndingCode = EndingCode.NONE) -> None:
         """Write the one terminal record; by the stream's own source."""
         self.state = after(self.state, Action.END)
         self.source = None
-        ending = Ending(kind, well_formed(reason), self._last_seq + 1, self._shared.wall())
+        reason = well_formed(reason)
+        ending = Ending(kind, reason, self._last_seq + 1, self._shared.wall(), code)
         self._store_ending(ending)
         self._show(self._last_seq, 0, ending)
 
@@ -189,15 +188,15 @@ class Stream:
 
         ``claim`` is what a request says of its producer, ``writer_seq`` its Stream-Seq.
 
-        Raises StreamIsClosed, StreamHasSource, NotFound, ProducerFenced, ProducerGap, BadRequest,
-        WriterSeqConflict, TooMany, StoreOverloaded, StoreFull or
+        Raises what ``AppendWish`` may be refused with, StoreOverloaded, StoreFull or
         StoreUnavailable; of the last two, what was to be appended may yet appear.
         """
         if claim is not None or writer_seq:
             await self._ledger.load(self._shared.store, self.generation)
         refusal: RequestError | None = None
         try:
-            producer = self._refuse_or_know(records, close, claim, writer_seq)
+            wish = AppendWish(not records, close, claim, writer_seq)
+            producer = self._ledger.judge(self.state, wish, self._shared.max_producers)
         except RequestError as error:
             refusal = error
         if refusal is not None:
@@ -213,17 +212,6 @@ class Stream:
             self._write(records, ending if close else None, producer, writer_seq)
         await self.committed()
         return Appended(duplicate, producer, self.info.tail)
-
-    def _refuse_or_know(
-        self, records: Records, close: bool, claim: Claim | None, writer_seq: str
-    ) -> Producer | None:
-        """The state of a producer that has sent this before, or None: it may be appended."""
-        if self.state is State.CLOSED and claim is not None:
-            return self._ledger.retry_of_close(claim)
-        if self.state is State.FED and close:
-            raise StreamHasSource("A source fills this stream; stop it in order to close it.")
-        after(self.state, Action.CLOSE if close and not records else Action.APPEND)
-        return self._ledger.retry(claim, writer_seq, self._shared.max_producers)
 
     def _write(
         self,
@@ -260,15 +248,8 @@ class Stream:
 
     def _make(self, records: Records) -> tuple[list[Event], int]:
         """Number them and put them into the window; the events, and their bytes of data."""
-        now = self._shared.wall()
-        events = []
-        seq, size = self._last_seq, 0
-        for kind, data in records:
-            seq += 1
-            size += len(data)
-            events.append(make_event((seq, now, kind, data)))
-        self._last_seq = seq
-        self._window.extend(events, size)
+        events, size = self._window.number(records, self._last_seq, self._shared.wall())
+        self._last_seq += len(events)
         return events, size
 
     def _show(self, last: int, size: int, ending: Ending | None) -> None:
@@ -335,34 +316,10 @@ class Stream:
         place = max(place, self.trimmed)
         self._shared.history.request(forking.part(self._base, place).generation, place, cursor)
 
-    async def range(self, place: int, limit: int) -> list[Event]:
-        """Visible events after ``place``: at least one if there is any, then as many as fit
-        into ``limit`` bytes of data. Raises NotFound or StoreUnavailable.
-        """
-        found: list[Event] = []
-        while limit > 0 and len(found) < _COUNT:
-            events = self.read(place, limit, _COUNT)
-            if events is None:
-                fetch = Fetch()
-                self.fetch(place, fetch)
-                await fetch.done
-                continue
-            if not events or (found and len(events[0].data) > limit):
-                break
-            found += events
-            place = events[-1].seq
-            limit -= sum([len(event.data) for event in events])
-        return found
-
     async def changed(self, place: int) -> None:
         """Wait until there is something after ``place``, or the stream has ended, or is gone."""
         while place >= self.visible and self.ending is None and self.state is not State.GONE:
-            waiter = asyncio.get_running_loop().create_future()
-            self._watchers.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._watchers.discard(waiter)
+            await self._watchers.wait()
 
     def encode(self, view: View, events: list[Event]) -> bytes:
         """Encode, sharing with the stream's other cursors and with the next slice."""
@@ -428,10 +385,8 @@ class Stream:
 
     def _ring(self) -> None:
         self._pieces.clear()
-        if self._watchers:
-            for watcher in self._watchers:
-                if not watcher.done():
-                    watcher.set_result(None)
+        if self._watchers.count:
+            self._watchers.wake()
         if self._waiting:
             self._due.extend(self._waiting)
             self._waiting.clear()

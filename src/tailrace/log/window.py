@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tailrace.model import Event
+from tailrace.model import Event, make_event
 
 # What an entry costs besides its data: the tuple, its integers, the bytes object's header.
 _OVERHEAD: Final = 200
@@ -45,6 +45,22 @@ class Window:
     def size(self) -> int:
         """Bytes held, overhead included."""
         return self._size
+
+    def number(
+        self, records: Sequence[tuple[str, bytes]], after: int, now: int
+    ) -> tuple[list[Event], int]:
+        """Make events of types and data, numbered on from ``after``, and take them.
+
+        Returns the events, and their bytes of data. ``now``: milliseconds since the epoch.
+        """
+        events = []
+        size = 0
+        for kind, data in records:
+            after += 1
+            size += len(data)
+            events.append(make_event((after, now, kind, data)))
+        self.extend(events, size)
+        return events, size
 
     def extend(self, events: list[Event], size: int) -> None:
         """Take the next events, ``size`` bytes of data; forget the oldest when it is too much."""

@@ -12,15 +12,19 @@ import random
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from tailrace.access import policy
-from tailrace.access.policy import Policy, RequestFacts, Right
-from tailrace.errors import ShuttingDown, TailraceError
+from tailrace.access import cors
+from tailrace.access.policy import Policy
+from tailrace.access.principal import identify, without_private_fields
+from tailrace.access.request_facts import RequestFacts
+from tailrace.contracts import OPEN, Namespace, Observer
+from tailrace.errors import RequestError, ShuttingDown, TailraceError
 from tailrace.model import EndingKind
-from tailrace.server.routes import SERVER, Table, find_endpoint
-from tailrace.web.access_log import AccessLog, Receive, Send
 from tailrace.web.bodies import ClientGone
 from tailrace.web.error_responses import problem
 from tailrace.web.exchange import Aborted, Exchange, make_exchange
+from tailrace.web.outcome import Outcome, Receive, Send
+from tailrace.web.paths import ROOTS, Roots, name_of
+from tailrace.web.routing import RouteMatch, RouteTable
 from tailrace.web.services import Services
 from tailrace.wire.sse import encode_retry
 
@@ -35,26 +39,34 @@ class Application:
     """``await app(scope, receive, send)``."""
 
     def __init__(
-        self, services: Services, policy: Policy, log: AccessLog, table: Table = SERVER
+        self,
+        services: Services,
+        policy: Policy,
+        observer: Observer,
+        table: RouteTable,
+        roots: Roots = ROOTS,
     ) -> None:
+        """``roots``: below which paths the streams are."""
         self._services = services
-        self._policy = policy
-        self._log = log
+        self.policy = policy
+        """What decides about requests from now on; to be replaced as a whole."""
+        self._observer = observer
         self._table = table
+        self._roots = roots
         self._departure = asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(f"no {scope['type']} here")
-        entry = self._log.begin(scope["method"])
+        outcome = Outcome(self._observer, scope["method"])
         exchange = make_exchange(
             scope,
-            entry.watch_receive(receive),
-            entry.watch_send(send),
-            entry,
+            outcome.watch_receive(receive),
+            outcome.watch_send(send),
+            outcome,
             self._departure,
-            roots=self._table.roots,
+            roots=self._roots,
         )
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - an ASGI server runs us in a task
@@ -64,13 +76,13 @@ class Application:
         finally:
             self._running.discard(task)
             if not exchange.goes_on:
-                entry.end()
+                outcome.end()
 
     async def _serve(self, exchange: Exchange, scope: MutableMapping[str, Any]) -> None:
         try:
             await self._dispatch(exchange, scope)
         except ClientGone:
-            exchange.entry.left = True
+            exchange.outcome.left = True
         except Aborted:
             raise
         except asyncio.CancelledError:
@@ -85,30 +97,38 @@ class Application:
             await self._refuse(exchange, error)
 
     async def _dispatch(self, exchange: Exchange, scope: MutableMapping[str, Any]) -> None:
-        route = self._table.find(exchange.path)
-        exchange.entry.route = route.template
-        preflight = policy.is_preflight(exchange.method, exchange.headers)
-        endpoint = None if preflight else find_endpoint(route, exchange.method)
+        place = self._table.find(exchange.path)
+        namespace = self._namespace(exchange) if place.names_stream else None
+        exchange.outcome.route = _route(place, namespace)
+        preflight = cors.is_preflight(exchange.method, exchange.headers)
+        endpoint = None if preflight else place.endpoint(exchange.method)
         facts = RequestFacts.from_headers(
             exchange.method,
-            endpoint.right if endpoint else Right.PUBLIC,
             exchange.headers,
             scheme=scope.get("scheme", "http"),
             http_version=scope["http_version"],
         )
-        exchange.extra = policy.cors_headers(self._policy, facts)
+        policy = exchange.policy = self.policy
+        exchange.extra = cors.cors_headers(policy, facts)
+        exchange.principal = identify(policy, facts)
         if endpoint is None:
-            fields = policy.preflight(self._policy, facts, route.methods)
+            fields = cors.preflight(policy, exchange.principal, facts, place.methods)
             exchange.extra = ()
             await exchange.respond(204, fields)
             return
-        grant = policy.decide(self._policy, facts)
-        exchange.extra = grant.headers
-        exchange.headers = grant.without_token(exchange.headers)
-        exchange.guest = grant.guest
+        exchange.decide(endpoint.right, namespace or OPEN).enforce()
+        exchange.headers = without_private_fields(policy, facts, exchange.headers)
         if self._departure.is_set():
             raise ShuttingDown("The server is going away; try again in a moment.")
-        await endpoint.handle(exchange, self._services)
+        await endpoint.handle(exchange)
+
+    def _namespace(self, exchange: Exchange) -> Namespace | None:
+        """Of the stream that the path names; None: it names none, as its handler will say."""
+        try:
+            name = name_of(exchange.path, exchange.roots)
+        except RequestError:
+            return None
+        return self._services.namespaces.of(name)
 
     async def _refuse(self, exchange: Exchange, error: BaseException) -> None:
         if exchange.started:
@@ -146,3 +166,10 @@ class Application:
             await asyncio.wait(self._running, timeout=timeout)
         for task in self._running:
             task.cancel()
+
+
+def _route(place: RouteMatch, namespace: Namespace | None) -> str:
+    """What the access log calls the route: of a stream's name, its prefix at most."""
+    if namespace is None or not namespace.prefix:
+        return place.template
+    return place.template.replace("{name}", f"{namespace.prefix}{{{namespace.part}}}")

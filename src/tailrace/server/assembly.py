@@ -1,49 +1,73 @@
-"""From settings, a store and an upstream to a running application."""
+"""From settings, a store and the uses to a running application."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from tailrace.access.policy import Policy
-from tailrace.chat.answers import Recorder
-from tailrace.chat.assembled import AssemblyRoom
-from tailrace.chat.idempotency import Keys
-from tailrace.chat.relay.relay_request import RelayLimits
-from tailrace.config import Settings
+from tailrace.config import Loaded, Settings
 from tailrace.console.overview import Overview
-from tailrace.contracts import Store, Upstreams
+from tailrace.console.services import ConsoleServices
+from tailrace.contracts import Namespace, Namespaces, Observers, ReportsCommits, Store
+from tailrace.errors import ConfigError
 from tailrace.log.catalogue import Catalogue
 from tailrace.log.commits import Commits
 from tailrace.log.doorbell import Doorbell
 from tailrace.log.encodings import Encodings
 from tailrace.log.heartbeats import Heartbeats
 from tailrace.log.history import History
+from tailrace.log.lifecycle import Recover
 from tailrace.log.machinery import Machinery
+from tailrace.log.retention import Bounds
+from tailrace.server import uses as table
 from tailrace.server.app import Application
-from tailrace.stores import StoreOptions, capacity
-from tailrace.web.access_log import AccessLog
+from tailrace.server.routes import server_table
+from tailrace.stores import capacity
 from tailrace.web.body_budget import Bodies
 from tailrace.web.concurrency_limit import Allowance
-from tailrace.web.services import CHAT, Services, StreamRules
+from tailrace.web.services import Services, StreamRules
 from tailrace.web.turns import Turns
+from tailrace.web.use import Progress, Running, Start, Use, Warn
 
-# How often retention looks: an answer outlives its time, and the total its bound, by this much.
+# How often retention looks: a stream outlives its time, and the total its bound, by this much.
 _RETENTION_INTERVAL: Final = 30.0
+
+
+# The settings that are the policy's, by the names that they have there, too.
+RELOADS: Final = frozenset({"allowed_hosts", "cors_origins", "insecure", "token"})
+"""The settings of the core that a reload applies."""
+
+
+class Reloaded(NamedTuple):
+    """What a reload has done."""
+
+    done: Sequence[str]
+    """What the uses do from now on, in their words."""
+    changed: Sequence[str]
+    """The settings of the core that have another value than before."""
 
 
 class Assembly:
     """Everything that lives as long as the server does."""
 
-    def __init__(self, application: Application, services: Services, settings: Settings) -> None:
+    def __init__(
+        self,
+        application: Application,
+        services: Services,
+        running: Sequence[Running],
+        retained: Mapping[str, Bounds],
+    ) -> None:
+        """``retained``: by prefix, how long closed streams are kept and how many bytes of them."""
         self.application = application
+        self.running = running
         self._catalogue = services.catalogue
-        self._recorder = services.recorder
-        self._settings = settings
-        self._retention: asyncio.Task[None] | None = None
+        self._retained = retained
+        self._retiring: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Open the store, end what a crash left, begin to enforce retention.
@@ -51,132 +75,138 @@ class Assembly:
         Raises StoreLocked, StoreTooNew or StoreCorrupt.
         """
         await self._catalogue.open()
-        settings = self._settings
-        self._retention = asyncio.get_running_loop().create_task(
-            self._catalogue.retention.keep_retiring(
-                CHAT,
-                age=settings.retention_age,
-                size=retained(settings),
-                interval=_RETENTION_INTERVAL,
+        loop = asyncio.get_running_loop()
+        self._retiring = [
+            loop.create_task(
+                self._catalogue.retention.keep_retiring(
+                    prefix, age=bounds.age, size=bounds.size, interval=_RETENTION_INTERVAL
+                )
             )
-        )
+            for prefix, bounds in self._retained.items()
+        ]
+
+    def reload(self, loaded: Loaded) -> Reloaded:
+        """Apply what can be changed while the server runs, to requests from now on.
+
+        Raises ConfigError, and then nothing was changed.
+        """
+        before = self.application.policy
+        policy = _applied(before, loaded.settings)
+        if policy.needs_token:
+            raise ConfigError(
+                f"The server listens on {policy.bound_host}, so it needs a token, or insecure."
+            )
+        appliers = [use.reload(loaded) for use in self.running]
+        self.application.policy = policy
+        changed = [key for key in sorted(RELOADS) if getattr(policy, key) != getattr(before, key)]
+        return Reloaded([words for apply in appliers if (words := apply())], changed)
 
     async def close(self) -> None:
         """Flush the store and let it go. After the last request has ended."""
-        if self._retention is not None:
-            self._retention.cancel()
+        for task in self._retiring:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._retention
-        await self._recorder.close()
+                await task
+        for use in self.running:
+            await use.stop()
         await self._catalogue.close()
 
 
-def assemble(
-    settings: Settings,
+async def assemble(
+    loaded: Loaded,
     store: Store,
-    upstreams: Upstreams,
     *,
-    default_model: Callable[[], Awaitable[str]],
+    environ: Mapping[str, str],
     bound_host: str,
     port: int,
-    log: Callable[[str], None],
+    observers: Observers,
+    warn: Warn,
+    progress: Callable[[str], Progress],
+    resources: AsyncExitStack,
+    uses: tuple[Use, ...] = table.USES,
 ) -> Assembly:
-    """Put together what one server needs; opens nothing. Call it on the event loop."""
-    catalogue = make_catalogue(settings, store)
-    access_log = AccessLog.of_format(log, settings.log_format)
-    services = make_services(
-        settings,
-        store,
-        catalogue,
-        upstreams,
-        Recorder(catalogue, access_log.answered),
-        default_model=default_model,
-        shared_caches=not settings.token,
+    """Put together what one server needs, and start its uses. The store is not opened yet.
+
+    ``resources`` closes what the uses opened. Raises StartupError.
+    """
+    if isinstance(store, ReportsCommits):
+        store.on_commit = observers.on_commit
+    settings = loaded.settings
+    recover = {kind: each for use in uses for kind, each in use.recover.items()}
+    catalogue = make_catalogue(settings, store, recover)
+    services = make_services(settings, store, catalogue, table.namespaces(uses))
+    start = Start(loaded, environ, services, observers, resources, warn, progress)
+    running = [await use.start(start) for use in uses]
+    routes = server_table(
+        services,
+        ConsoleServices(services, Overview(catalogue)),
+        [use.routes for use in running],
     )
-    policy = Policy(
-        bound_host=bound_host,
-        port=port,
+    policy = _applied(Policy(bound_host, port), settings)
+    retained = {
+        use.namespace.prefix: fitting(loaded, use.retention(loaded))
+        for use in uses
+        if use.retention is not None
+    }
+    application = Application(services, policy, observers, routes)
+    return Assembly(application, services, running, retained)
+
+
+def _applied(policy: Policy, settings: Settings) -> Policy:
+    """Return ``policy`` with what the settings say; where it listens stays as it is."""
+    return replace(
+        policy,
         allowed_hosts=tuple(settings.allowed_hosts),
         cors_origins=tuple(settings.cors_origins),
         token=settings.token or None,
         insecure=settings.insecure,
     )
-    return Assembly(Application(services, policy, access_log), services, settings)
 
 
 def make_services(
     settings: Settings,
     store: Store,
     catalogue: Catalogue,
-    upstreams: Upstreams,
-    recorder: Recorder,
-    *,
-    default_model: Callable[[], Awaitable[str]],
-    shared_caches: bool,
+    namespaces: Sequence[Namespace] = (),
 ) -> Services:
-    """What handlers work with. ``shared_caches``: what is read may be kept for others, too."""
+    """Put together what handlers work with."""
     return Services(
         catalogue=catalogue,
         store=store,
-        upstreams=upstreams,
-        default_model=default_model,
-        relay_limits=RelayLimits(
-            max_event=settings.max_event,
-            stall=settings.viewer_stall,
-            content=settings.content_timeout,
-        ),
-        recorder=recorder,
-        keys=Keys(catalogue),
-        disconnect=settings.disconnect,
-        keep=settings.unwatched_timeout,
-        first_heartbeat=settings.first_heartbeat,
-        continues=settings.continue_answers,
-        ask_usage=settings.ask_usage,
+        namespaces=Namespaces(namespaces),
         max_body=settings.max_body,
         bodies=Bodies(settings.max_bodies),
         turns=Turns(),
         max_messages=settings.max_messages,
-        max_upload=settings.max_upload,
         rules=StreamRules(
             viewer_timeout=settings.viewer_timeout,
             long_poll_timeout=settings.long_poll_timeout,
             sse_lifetime=settings.sse_lifetime,
-            shared_caches=shared_caches,
         ),
         long_polls=Allowance(
             settings.max_long_polls,
             "As many long-polls wait as may; ask again in a moment, or use live=sse.",
         ),
-        token=settings.token,
-        assembling=AssemblyRoom(settings.max_assembled),
-        overview=Overview(catalogue),
     )
 
 
-def retained(settings: Settings) -> int:
-    """Bytes of ended answers that are kept.
+def fitting(loaded: Loaded, bounds: Bounds) -> Bounds:
+    """``bounds``, as far as the store has room.
 
-    Where what does not fit ends running answers, those that ended have to go first: a quarter is
+    Where what does not fit ends running streams, those that ended have to go first: a quarter is
     left to what comes between two looks of retention.
     """
-    room = capacity(settings.store, store_options(settings))
-    return settings.retention_size if room is None else min(settings.retention_size, room * 3 // 4)
+    room = capacity(loaded.settings.store, loaded)
+    return bounds if room is None else bounds._replace(size=min(bounds.size, room * 3 // 4))
 
 
-def store_options(settings: Settings) -> StoreOptions:
-    """What the settings say of any store."""
-    return StoreOptions(
-        durability=settings.durability,
-        memory_limit=settings.memory_limit,
-        erase_within=settings.erase_within,
-        commit_interval=settings.commit_interval,
-        max_uncommitted=settings.max_uncommitted,
-        journal_limit=settings.journal_limit,
-    )
+def make_catalogue(
+    settings: Settings, store: Store, recover: Mapping[str, Recover] | None = None
+) -> Catalogue:
+    """The streams of ``store``, not opened yet. Call it on the event loop.
 
-
-def make_catalogue(settings: Settings, store: Store) -> Catalogue:
-    """The streams of ``store``, not opened yet. Call it on the event loop."""
+    ``recover``: by kind of source, what becomes of a stream whose source died with its process.
+    """
     loop = asyncio.get_running_loop()
     shared = Machinery(
         store=store,
@@ -191,4 +221,4 @@ def make_catalogue(settings: Settings, store: Store) -> Catalogue:
         max_streams=settings.max_streams,
         max_producers=settings.max_producers,
     )
-    return Catalogue(shared, patience=settings.viewer_timeout)
+    return Catalogue(shared, patience=settings.viewer_timeout, recover=recover or {})

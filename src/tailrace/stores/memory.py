@@ -30,14 +30,13 @@ from tailrace.contracts import (
 )
 from tailrace.errors import NotFound, StoreFull, StreamIsClosed
 from tailrace.model import Ending, Event, Producer, StreamInfo
+from tailrace.stores.event_memory import EVENT_OVERHEAD, take, weight
 from tailrace.stores.forks import Forks
-from tailrace.stores.sqlite.batch import EVENT_OVERHEAD, weight
-from tailrace.stores.sqlite.segments import take
 from tailrace.stores.storable import check
 from tailrace.stores.stream_index import Folder, StreamIndex
 
 # A quarter of the smallest machine that people rent, and some thousand whole conversations.
-DEFAULT_LIMIT: Final = 256 * 1024 * 1024
+_LIMIT: Final = 256 * 1024 * 1024
 # CPython's price of an empty stream: its object, list, info, names and dict entries, rounded up.
 STREAM_OVERHEAD: Final = 1500
 # The same of a producer: its tuple, its id, a dict entry.
@@ -129,7 +128,7 @@ class MemoryStore:
     limit: bytes of memory for streams and events, Python's own overhead estimated in.
     """
 
-    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, limit: int = _LIMIT) -> None:
         self._limit = limit
         self._used = 0
         self._number = 0
@@ -142,8 +141,9 @@ class MemoryStore:
         self._forks = Forks()
 
     async def open(self) -> list[StreamInfo]:
-        """Nothing to recover."""
-        return []
+        """Return the streams that have a source and no ending; see ``Store.open``."""
+        infos = [stream.info for stream in self._streams.values()]
+        return [info for info in infos if info.source and info.ending is None and not info.deleted]
 
     def on_refused(self, tell: Callable[[str], None]) -> None:
         """Never called: what cannot be kept is refused by ``write``."""

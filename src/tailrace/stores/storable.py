@@ -70,6 +70,7 @@ def _values_of(info: StreamInfo) -> list[str | int | None]:
         info.generation,
         info.content_type,
         info.source,
+        info.owner,
         info.created,
         info.last_seq,
         info.size,

@@ -17,6 +17,7 @@ from typing import Final
 
 from tailrace.errors import NotFound
 from tailrace.log.cursor import READ, SLICE
+from tailrace.log.reading import read_range
 from tailrace.log.stream import Stream
 from tailrace.model import DATA, Event
 from tailrace.wire.media_type import is_json
@@ -52,7 +53,9 @@ class ChunkBody:
             return b""
         piece = b""
         while not piece and self._place < self._end:
-            piece = self._take(await self._stream.range(self._place, 1 if self._skip else READ))
+            piece = self._take(
+                await read_range(self._stream, self._place, 1 if self._skip else READ)
+            )
         if self._is_json and self._place >= self._end:
             piece += b"[]" if self._separator == b"[" else b"]"
         self._left -= len(piece)

@@ -6,7 +6,8 @@ from typing import Final
 
 from tailrace.contracts import Headers
 from tailrace.log.stream import Stream
-from tailrace.web.services import CHAT, StreamRules
+from tailrace.web.exchange import Exchange
+from tailrace.web.services import Services
 from tailrace.wire.durable import format_expires_at
 
 Fields = list[tuple[bytes, bytes]]
@@ -48,10 +49,13 @@ def expiry_fields(stream: Stream) -> Fields:
     return []
 
 
-def caching(stream: Stream, rules: StreamRules, *, of_now: bool = False) -> tuple[bytes, bytes]:
-    """How long an answer may be kept; ``of_now``: it holds at this moment only."""
-    if stream.name.startswith(CHAT):
+def caching(
+    exchange: Exchange, services: Services, stream: Stream, *, of_now: bool = False
+) -> tuple[bytes, bytes]:
+    """Say how long an answer may be kept; ``of_now``: it holds at this moment only."""
+    if services.namespaces.of(stream.name).private:
         return _PRIVATE
     if of_now:
         return NO_STORE
-    return (b"cache-control", _CACHED % (b"public" if rules.shared_caches else b"private"))
+    whose = b"public" if exchange.policy.shared_caches else b"private"
+    return (b"cache-control", _CACHED % whose)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from urllib.parse import parse_qs
 
+from tailrace.contracts import Right
 from tailrace.errors import BadRequest
-from tailrace.model import Ending, StreamInfo
+from tailrace.model import StreamInfo
 from tailrace.web.exchange import Exchange
 from tailrace.web.paths import stream_url
 from tailrace.web.services import Services
+from tailrace.web.stream_description import described_ending, noted
 
 # A page of the list: enough for a screen, and at most as many as one answer of the store.
 _PAGE: Final = 50
@@ -24,7 +26,8 @@ _FIELDS: Final = ((b"content-type", b"application/json"), (b"cache-control", b"n
 async def listing(exchange: Exchange, services: Services) -> None:
     """GET /streams?prefix=…&limit=…&before=…: newest first, a page at a time.
 
-    A page may be short although more follows: then, as always, ``next`` is not null.
+    Lists the streams that who asks may read. A page may be short although more follows: then, as
+    always, ``next`` is not null.
     """
     query = parse_qs(exchange.query.decode("latin-1"), errors="replace")
     prefix = query.get("prefix", [""])[0]
@@ -32,15 +35,18 @@ async def listing(exchange: Exchange, services: Services) -> None:
     limit = _limit(query.get("limit", [str(_PAGE)])[0])
     described: list[bytes] = []
     while True:
-        page = await services.catalogue.page(
-            prefix, before=before, limit=min(_STEP, limit - len(described))
-        )
-        described += [_as_json(_described(info, exchange)) for info in page.streams]
+        asked = min(_STEP, limit - len(described))
+        page = await services.catalogue.page(prefix, before=before, limit=asked)
+        described += [
+            _as_json(_described(info, exchange))
+            for info in page.streams
+            if exchange.decide(Right.READ_LINK, services.namespaces.of(info.name)).allowed
+        ]
         before = page.looked_to or (page.streams[-1].generation if page.streams else "")
         if len(page.streams) < _STEP or len(described) == limit:
             break
         await asyncio.sleep(0)
-    more = page.looked_to or len(described) == limit
+    more = page.looked_to or len(page.streams) == asked
     total = {"streams": page.total_streams, "bytes": page.total_size}
     body = b'{"streams": [%b], "next": %b, "total": %b}' % (
         b", ".join(described),
@@ -73,22 +79,3 @@ def _described(info: StreamInfo, exchange: Exchange) -> dict[str, Any]:
         "ending": described_ending(info.ending),
     }
     return described | noted(info.note)
-
-
-def described_ending(ending: Ending | None) -> dict[str, Any] | None:
-    """An ending, for JSON."""
-    if ending is None:
-        return None
-    return {"kind": ending.kind.value, "reason": ending.reason, "time": ending.time}
-
-
-def noted(note: bytes) -> dict[str, Any]:
-    """The member ``note``, where something is noted of a stream, and as JSON."""
-    try:
-        return {"note": json.loads(note, parse_constant=_refuse)}
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")

@@ -23,6 +23,7 @@ from tailrace.contracts import Headers
 from tailrace.errors import BadRequest, MalformedOffset, NotFound, ShuttingDown, TailraceError
 from tailrace.log.lifecycle import State
 from tailrace.log.places import EARLIEST, LATEST
+from tailrace.log.reading import read_range
 from tailrace.log.stream import Stream
 from tailrace.model import Event, Offset
 from tailrace.patience import timeout
@@ -34,7 +35,7 @@ from tailrace.views.sse import SseView
 from tailrace.web.bodies import ReadQuery, parse_read_query
 from tailrace.web.exchange import Exchange
 from tailrace.web.paths import name_of
-from tailrace.web.services import CHAT, Services
+from tailrace.web.services import Services
 from tailrace.web.stream_response import STREAMING, view_stream, visit
 from tailrace.wire.durable import etag, is_base64, matches
 from tailrace.wire.live_cursor import MAX_JITTER, next_cursor
@@ -54,7 +55,7 @@ async def describe(exchange: Exchange, services: Services) -> None:
         *say.content_fields(stream),
         *say.tail_fields(stream),
         *say.expiry_fields(stream),
-        say.caching(stream, services.rules, of_now=True),
+        say.caching(exchange, services, stream, of_now=True),
     ]
     await exchange.respond(200, fields)
 
@@ -82,7 +83,7 @@ async def _catch_up(
     now = query.offset == LATEST
     events = [] if now else await _chunk(stream, place)
     end = events[-1].seq if events else place
-    fields = _chunk_fields(services, stream, query, place, end)
+    fields = _chunk_fields(exchange, services, stream, query, place=place, end=end)
     tag = dict(fields).get(b"etag")
     if tag and matches(exchange.header(b"if-none-match") or b"", tag):
         await exchange.respond(304, _without_content(fields))
@@ -91,7 +92,7 @@ async def _catch_up(
 
 
 async def _chunk(stream: Stream, place: int) -> list[Event]:
-    events = await stream.range(place, _CHUNK)
+    events = await read_range(stream, place, _CHUNK)
     if stream.state is State.GONE:  # meanwhile; what its readers are told is not that it closed
         raise NotFound("The stream was deleted.")
     return events
@@ -114,12 +115,18 @@ async def _send(
 
 
 def _chunk_fields(
-    services: Services, stream: Stream, query: ReadQuery, place: int, end: int
+    exchange: Exchange,
+    services: Services,
+    stream: Stream,
+    query: ReadQuery,
+    *,
+    place: int,
+    end: int,
 ) -> say.Fields:
     """Of what lies between two places; nothing, where they are the same."""
     now = query.offset == LATEST
     fields = [*say.content_fields(stream), say.next_offset(stream, end), (b"vary", b"Accept")]
-    fields.append(say.caching(stream, services.rules, of_now=now))
+    fields.append(say.caching(exchange, services, stream, of_now=now))
     more = end < stream.visible
     if not more:
         fields += [_UP_TO_DATE, *say.closed_fields(stream)]
@@ -159,7 +166,7 @@ async def _long_poll(
             await _wait(exchange, stream, place, services.rules.long_poll_timeout)
         events = await _chunk(stream, place)
     end = events[-1].seq if events else min(place, stream.visible)
-    fields = _chunk_fields(services, stream, query, place, end)
+    fields = _chunk_fields(exchange, services, stream, query, place=place, end=end)
     if stream.ending is None or end < stream.visible:
         fields.append((b"stream-cursor", _cursor(query).encode()))
     if events:
@@ -189,7 +196,7 @@ async def _events(exchange: Exchange, services: Services, stream: Stream, query:
     if place is None:
         return
     marker = ControlMarker(lambda: _cursor(query), stream.generation, lambda: stream.ending)
-    await exchange.start(200, _event_fields(stream))
+    await exchange.start(200, _event_fields(services, stream))
     await view_stream(
         exchange,
         services.catalogue,
@@ -209,7 +216,10 @@ async def _view(exchange: Exchange, services: Services, stream: Stream, query: R
     name = query.view or SseView.name
     view = make_view(name, stream.content_type)
     is_sse = essence_of(view.media_type) == "text/event-stream"
-    fields = _event_fields(stream) if is_sse else _view_fields(stream, view.media_type)
+    if is_sse:
+        fields = _event_fields(services, stream)
+    else:
+        fields = _view_fields(services, stream, view.media_type)
     await exchange.start(200, fields)
     fresh = not exchange.header(b"last-event-id") and query.offset in (None, EARLIEST)
     if name == SseView.name and stream.trimmed and fresh:
@@ -243,12 +253,12 @@ def _offset(seen: bytes) -> Offset:
     return offset
 
 
-def _event_fields(stream: Stream) -> say.Fields:
-    fields = _view_fields(stream, b"text/event-stream")
+def _event_fields(services: Services, stream: Stream) -> say.Fields:
+    fields = _view_fields(services, stream, b"text/event-stream")
     return [*fields, _BASE64] if is_base64(stream.content_type) else fields
 
 
-def _view_fields(stream: Stream, media_type: bytes) -> say.Fields:
+def _view_fields(services: Services, stream: Stream, media_type: bytes) -> say.Fields:
     private: Headers = ((b"cache-control", b"private, no-store"), (b"x-accel-buffering", b"no"))
-    caching = private if stream.name.startswith(CHAT) else STREAMING
+    caching = private if services.namespaces.of(stream.name).private else STREAMING
     return [(b"content-type", media_type), *say.SECURITY, (b"vary", b"Accept"), *caching]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from tailrace.contracts import Namespace, Right
 from tailrace.errors import (
     BadRequest,
+    Forbidden,
     RequestError,
     StreamDeleted,
     StreamHasSource,
@@ -19,7 +21,7 @@ from tailrace.model import DATA, EndingKind
 from tailrace.streams import headers as say
 from tailrace.web.error_responses import problem
 from tailrace.web.exchange import Exchange
-from tailrace.web.paths import name_in_field, name_of, refuse_ours
+from tailrace.web.paths import name_in_field, name_of
 from tailrace.web.services import Services
 from tailrace.wire import durable
 from tailrace.wire.characters import pieces
@@ -35,12 +37,18 @@ _PIECE: Final = 128 * 1024
 async def put(exchange: Exchange, services: Services) -> None:
     """Create a stream, or a fork of one, or find it as it was created."""
     name = name_of(exchange.path, exchange.roots)
-    refuse_ours(name)
+    namespace = services.namespaces.of(name)
+    if namespace.closed_to_clients:
+        raise Forbidden(namespace.closed_to_clients)
     given = _given_type(exchange)
     content_type = durable.parse_content_type(given) if given else None
     ttl, expires_at = _expiry(exchange)
     close = durable.is_closed_flag(exchange.header(b"stream-closed"))
     wish = _fork(exchange, Forking("", None, 0, content_type, ttl, expires_at, close))
+    if wish is not None:
+        source = services.namespaces.of(wish.source)
+        exchange.decide(Right.READ_LINK, source).enforce()
+        _refuse_to_publish(source, namespace)
     body = await services.bodies.read(exchange.receive, services.max_body, exchange.headers)
     if wish is None:
         making = Making(content_type or _DEFAULT_TYPE, ttl, expires_at, close)
@@ -53,6 +61,14 @@ async def put(exchange: Exchange, services: Services) -> None:
     if created:
         fields.append((b"location", exchange.url()))
     await exchange.respond(201 if created else 200, [*fields, say.NO_STORE])
+
+
+def _refuse_to_publish(source: Namespace, target: Namespace) -> None:
+    """Raises Forbidden for a fork that more people could read than what it is forked from."""
+    if source.read is Right.MANAGE and target.read is not Right.MANAGE:
+        raise Forbidden(
+            f"Streams below {source.prefix} are for who may manage; a fork elsewhere would not be."
+        )
 
 
 def _given_type(exchange: Exchange) -> bytes:

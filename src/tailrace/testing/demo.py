@@ -1,6 +1,6 @@
 """The scripted upstream on its own: Tailrace without any model, and load for a benchmark.
 
-    python -m tailrace.testing.upstream --rate 20 --tokens 200
+    python -m tailrace.testing --rate 20 --tokens 200
 
 prints its base URL and answers every chat completion with as many words as ``--tokens`` says,
 ``--rate`` of them a second, until it is interrupted.
@@ -67,7 +67,7 @@ async def _serve(port: int, reply: Reply) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tailrace.testing.upstream",
+        prog="python -m tailrace.testing",
         description="An OpenAI-compatible upstream without a model, on a loopback port.",
     )
     parser.add_argument("--port", type=int, default=0, help="0 lets the system choose (default)")

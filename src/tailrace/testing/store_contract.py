@@ -12,10 +12,11 @@ Collected by pytest as it is; nothing here imports pytest.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from tailrace.contracts import Append, Change, Delete, Listing, Store, StoreHealth
 from tailrace.errors import NotFound
-from tailrace.model import Ending, EndingKind, Event, mint_generation
+from tailrace.model import Ending, EndingCode, EndingKind, Event, mint_generation
 from tailrace.testing.store_client_rules import ClientStreamRules
 from tailrace.testing.store_delete_rules import DeleteRules
 from tailrace.testing.store_model import EVERYTHING, Maker, is_unknown, read_all, settle
@@ -143,7 +144,7 @@ class StoreContract(ClientStreamRules, DeleteRules, NameRules, RefusalRules):
         expected = {}
         for kind in EndingKind:
             create = maker.create(kind.value)
-            ending = Ending(kind, f"because {kind} – ü", 7, 1 << 46)
+            ending = Ending(kind, f"because {kind} – ü", 7, 1 << 46, EndingCode.REPORTED)
             await settle(store, create, Append(create.info.generation, [], ending))
             expected[kind.value] = create.info.ended(ending)
         for name, info in expected.items():
@@ -340,6 +341,8 @@ class StoreContract(ClientStreamRules, DeleteRules, NameRules, RefusalRules):
             name: maker.create(name, source)
             for name, source in (("open", ""), ("sourced", "relay"), ("closed", "relay"))
         }
+        owned = replace(creates["sourced"].info, owner="one of them")
+        creates["sourced"] = replace(creates["sourced"], info=owned)
         gone = maker.create("gone", "relay")
         generation = {name: create.info.generation for name, create in creates.items()}
         written = {name: [maker.append(g, b"a", b"b" * 1000)] for name, g in generation.items()}
@@ -358,7 +361,7 @@ class StoreContract(ClientStreamRules, DeleteRules, NameRules, RefusalRules):
         for _ in range(2):
             store = self.reopen(store)
             unfinished = await store.open()
-            assert [info.name for info in unfinished] == ["sourced"]
+            assert [(info.name, info.owner) for info in unfinished] == [("sourced", "one of them")]
             assert unfinished[0].last_seq == written["sourced"][-1].events[-1].seq
             assert await store.list("") == before
             for name, appends in written.items():

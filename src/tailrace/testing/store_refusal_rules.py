@@ -60,7 +60,7 @@ class Trap(str):
 
 
 @dataclass(frozen=True)
-class Place:
+class TextPlace:
     """Where a text may be in a change; ``make`` puts one there."""
 
     name: str
@@ -86,24 +86,24 @@ def _ended(maker: Maker, info: StreamInfo, reason: str) -> Append:
 
 
 PLACES = (
-    Place("type", _event),
-    Place("second type", lambda maker, info, text: _event(maker, info, "data", text)),
-    Place("reason", _ended),
-    Place(
+    TextPlace("type", _event),
+    TextPlace("second type", lambda maker, info, text: _event(maker, info, "data", text)),
+    TextPlace("reason", _ended),
+    TextPlace(
         "producer",
         lambda maker, info, text: maker.append(info.generation, b"x")._replace(
             producer=Producer(text, 0, 0)
         ),
     ),
-    Place(
+    TextPlace(
         "writer_seq",
         lambda maker, info, text: maker.append(info.generation, b"x")._replace(writer_seq=text),
     ),
-    Place("alias", lambda _, info, text: Alias(info.generation, text)),
-    Place("name", lambda maker, _, text: _info(maker, name=text)),
-    Place("content type", lambda maker, _, text: _info(maker, content_type=text)),
-    Place("source", lambda maker, _, text: _info(maker, source=text)),
-    Place("fork", lambda maker, _, text: _info(maker, forked_from=text)),
+    TextPlace("alias", lambda _, info, text: Alias(info.generation, text)),
+    TextPlace("name", lambda maker, _, text: _info(maker, name=text)),
+    TextPlace("content type", lambda maker, _, text: _info(maker, content_type=text)),
+    TextPlace("source", lambda maker, _, text: _info(maker, source=text)),
+    TextPlace("fork", lambda maker, _, text: _info(maker, forked_from=text)),
 )
 
 
@@ -144,7 +144,7 @@ class RefusalRules(StoreMaker):
 
         asyncio.run(main())
 
-    async def _at_every_step(self, place: Place) -> None:
+    async def _at_every_step(self, place: TextPlace) -> None:
         store, told = self.make_store(), list[str]()
         store.on_refused(told.append)
         await store.open()
@@ -168,7 +168,7 @@ class RefusalRules(StoreMaker):
 
     @staticmethod
     async def _beside(
-        store: Store, told: list[str], maker: Maker, place: Place, text: Trap
+        store: Store, told: list[str], maker: Maker, place: TextPlace, text: Trap
     ) -> tuple[Create, list[Append]]:
         """One such change among those of others, all in one commit; what the others wrote."""
         other, victim = maker.create(f"other/{text}"), maker.create(f"victim/{text}")

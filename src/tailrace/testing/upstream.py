@@ -10,14 +10,13 @@ the request names (``script:NAME`` as its model or in its last message or prompt
 ``up.scripts``); the next one of the queue that ``up.script()`` fills; the default, a short
 friendly answer, streamed or not as it was asked for. ``GET …/models`` lists ``models``.
 
-``python -m tailrace.testing.upstream`` runs one on its own (see `tailrace.testing.demo`).
+``python -m tailrace.testing`` runs one on its own (see `tailrace.testing.demo`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -197,9 +196,3 @@ class ScriptedUpstream:
         if exchange.method == "GET" and exchange.target.partition("?")[0].endswith("/models"):
             return respond(200, model_list(self.models))
         return respond(404, error_body("Not found", kind="invalid_request_error"))
-
-
-if __name__ == "__main__":
-    from tailrace.testing.demo import main
-
-    sys.exit(main())

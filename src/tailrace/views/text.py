@@ -10,7 +10,7 @@ from tailrace.contracts import LAST_PART, Closing, Part
 from tailrace.model import DATA, Ending, Event
 from tailrace.views.parts import PART, following
 from tailrace.wire.llm.apis import api_of
-from tailrace.wire.media_type import parse
+from tailrace.wire.media_type import as_plain
 
 
 class TextView:
@@ -25,7 +25,9 @@ class TextView:
     heartbeat: Final = b""
 
     def __init__(self, content_type: str) -> None:
-        self.media_type: Final = _media_type(content_type)
+        # Its bytes go out unchanged, so its parameters hold. The stream's own type does not:
+        # whoever may append ``text/html`` could otherwise run scripts in our origin.
+        self.media_type: Final = as_plain(content_type).encode("latin-1")
         api = api_of(content_type)
         self._of_api: Final = api is not None
         self._text: Final[Callable[[bytes], bytes]] = bytes if api is None else api.text_reader()
@@ -54,15 +56,3 @@ class TextView:
 
     def farewell(self, retry: int) -> Closing:
         return Closing(b"", whole=False)
-
-
-def _media_type(content_type: str) -> bytes:
-    """``text/plain`` with the parameters of a text stream, since its bytes go out unchanged.
-
-    Not the stream's own type: whoever may append ``text/html`` could otherwise run scripts in
-    our origin.
-    """
-    kind = parse(content_type)
-    if kind is not None and kind.essence.startswith("text/") and kind.parameters:
-        return f"text/plain; {content_type.partition(';')[2].strip()}".encode("latin-1")
-    return b"text/plain; charset=utf-8"

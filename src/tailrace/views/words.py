@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tailrace.model import Ending, EndingKind
-from tailrace.wire.llm.records import REPORTED
+from tailrace.model import Ending, EndingCode, EndingKind
 
 # For endings that came without a reason of their own.
 _WORDS: Final[Mapping[EndingKind, str]] = MappingProxyType(
@@ -33,4 +32,4 @@ def is_said(ending: Ending) -> bool:
 
     A view is shared by readers at other places and remembers no data, so the ending tells.
     """
-    return ending.whole or ending.reason.startswith(REPORTED)
+    return ending.whole or ending.code is EndingCode.REPORTED

@@ -16,13 +16,11 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+from tailrace.contracts import EndedRequest
 
 UNKNOWN: Final = "-"
 """Stands for a route that was not found and for a request that was not understood."""
@@ -34,124 +32,56 @@ _METHOD: Final = re.compile(r"[A-Za-z-]{1,32}")
 _WORD: Final = re.compile(r"[\w.:/@+-]+", re.ASCII)
 
 
-class Entry:
-    """One request while it runs. Set ``route`` once it is known; ``end`` writes the line."""
-
-    __slots__ = (
-        "_complete",
-        "_log",
-        "_started",
-        "aborted",
-        "left",
-        "method",
-        "route",
-        "size",
-        "status",
-    )
-
-    def __init__(self, log: AccessLog, method: str, started: float) -> None:
-        self._log: AccessLog | None = log
-        self._started = started
-        self._complete = False
-        self.method = method
-        self.route = UNKNOWN
-        """A template of ours such as ``/streams/chat/{id}``, never a path."""
-        self.status = 0
-        """0 until a response began."""
-        self.size = 0
-        """Bytes of body handed to the server."""
-        self.left = False
-        """The client went before its response was whole."""
-        self.aborted = False
-        """The response's end was left out on purpose."""
-
-    def watch_receive(self, receive: Receive) -> Receive:
-        """An ASGI ``receive`` that notes the client's leaving."""
-
-        async def watched() -> Message:
-            message = await receive()
-            # Servers say "disconnect" after a whole response, too, and after our own abort.
-            if message["type"] == "http.disconnect" and not (self._complete or self.aborted):
-                self.left = True
-            return message
-
-        return watched
-
-    def watch_send(self, send: Send) -> Send:
-        """An ASGI ``send`` that notes status and size."""
-
-        async def watched(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.status = message["status"]
-            elif not self.left:
-                self.size += len(message.get("body", b""))
-                self._complete = not message.get("more_body", False)
-            await send(message)
-
-        return watched
-
-    def end(self) -> None:
-        """Write the line. A second call does nothing."""
-        log, self._log = self._log, None
-        if log is not None:
-            log.record(self, self._started)
-
-
 class AccessLog:
-    """Where the lines go. ``write`` gets each without its newline."""
+    """The observer that writes lines. ``write`` gets each without its newline."""
 
     def __init__(
         self,
         write: Callable[[str], None],
         clock: Callable[[], float] = time.time,
-        timer: Callable[[], float] = time.monotonic,
         *,
         as_json: bool = False,
     ) -> None:
-        """``clock`` gives seconds since the epoch, ``timer`` seconds that never go back."""
+        """``clock`` gives seconds since the epoch."""
         self._as_json = as_json
         self._write = write
         self._clock = clock
-        self._timer = timer
 
     @classmethod
     def of_format(cls, write: Callable[[str], None], log_format: Literal["text", "json"]) -> Self:
-        """As the setting of that name says."""
+        """Make one as the setting of that name says."""
         return cls(write, as_json=log_format == "json")
 
-    def begin(self, method: str) -> Entry:
-        """A request has come."""
-        known = _METHOD.fullmatch(method) is not None
-        return Entry(self, method if known else UNKNOWN, self._timer())
-
-    def record(self, entry: Entry, started: float) -> None:
-        """Called by the entry itself. A log that cannot be written ends no request."""
-        milliseconds = 1000 * (self._timer() - started)
+    def request_ended(self, request: EndedRequest) -> None:
+        """Write the line of a request. A log that cannot be written ends no request."""
+        method = request.method if _METHOD.fullmatch(request.method) else UNKNOWN
+        route = request.route or UNKNOWN
+        milliseconds = 1000 * request.seconds
         if self._as_json:
             facts = {
-                "method": entry.method,
-                "route": entry.route,
-                "status": entry.status or None,
-                "bytes": entry.size,
+                "method": method,
+                "route": route,
+                "status": request.status or None,
+                "bytes": request.size,
                 "ms": round(milliseconds, 1),
-                "left": entry.left,
-                "aborted": entry.aborted,
+                "left": request.left,
+                "aborted": request.aborted,
             }
             self._say_json("request", facts)
             return
         self._say(
-            f"{entry.method} {entry.route} {entry.status or UNKNOWN}"
-            f" {entry.size}B {milliseconds:.1f}ms"
-            f"{' left' if entry.left else ''}{' aborted' if entry.aborted else ''}"
+            f"{method} {route} {request.status or UNKNOWN}"
+            f" {request.size}B {milliseconds:.1f}ms"
+            f"{' left' if request.left else ''}{' aborted' if request.aborted else ''}"
         )
 
-    def answered(self, facts: Mapping[str, Any]) -> None:
-        """An answer has ended; ``facts`` have its ``ending``, and nothing of what was said."""
+    def source_ended(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Write the line of an answer, or of what else has ended."""
         if self._as_json:
-            self._say_json("answer", facts)
+            self._say_json(kind, facts)
             return
         named = [f"{name}={_word(value)}" for name, value in _flat(facts) if name != "ending"]
-        self._say(" ".join(["answer", str(facts["ending"]), *named]))
+        self._say(" ".join([kind, str(facts["ending"]), *named]))
 
     def _now(self) -> str:
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")

@@ -82,7 +82,7 @@ class Bodies:
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > limit:
-                raise BodyTooLarge(_too_large(limit))
+                raise body_too_large(limit)
             if len(body) > reserved.size:
                 reserved.grow(len(body) - reserved.size)
         return Body(bytes(body), reserved)
@@ -119,10 +119,11 @@ def _announced(headers: Headers, limit: int) -> int:
             continue
         # Longer than 19 digits is past any limit, and past what int() should be given.
         if len(value) > 19 or int(value) > limit:
-            raise BodyTooLarge(_too_large(limit))
+            raise body_too_large(limit)
         length = int(value)
     return length
 
 
-def _too_large(limit: int) -> str:
-    return f"The request body is over the limit of {limit} bytes."
+def body_too_large(limit: int) -> BodyTooLarge:
+    """Return the refusal of a body of more than ``limit`` bytes."""
+    return BodyTooLarge(f"The request body is over the limit of {limit} bytes.")

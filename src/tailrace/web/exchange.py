@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from tailrace.chat.owners import owner_of
-from tailrace.contracts import Headers
+from tailrace.access.decide import Decision, decide
+from tailrace.access.policy import NO_POLICY, Policy
+from tailrace.access.principal import NOBODY, Principal
+from tailrace.contracts import EXTENSION, OPEN, Connection, Headers, Namespace, Right
 from tailrace.errors import ShuttingDown
-from tailrace.http1.protocol import EXTENSION, Connection
-from tailrace.web.access_log import Entry, Receive, Send
 from tailrace.web.bodies import ClientGone
 from tailrace.web.isolation import isolated
+from tailrace.web.outcome import Outcome, Receive, Send
 from tailrace.web.paths import ROOTS, Roots
 from tailrace.wire.media_type import essence_of
 
@@ -33,7 +34,7 @@ class Exchange:
     headers: Headers
     receive: Receive
     send: Send
-    entry: Entry
+    outcome: Outcome
     connection: Connection | None
     """The connection below, where the server is ours."""
     departure: asyncio.Event
@@ -45,21 +46,22 @@ class Exchange:
     """Below which paths the streams are."""
     extra: tuple[tuple[bytes, bytes], ...] = ()
     """Fields that belong on the response whatever it is (CORS, Vary)."""
-    guest: bytes = b""
-    """As in ``trust.Grant``."""
+    policy: Policy = NO_POLICY
+    """What decides about this request, whatever a reload changes meanwhile."""
+    principal: Principal = NOBODY
+    """Who asks."""
     started: bool = field(default=False, init=False)
     """Whether the response's head went out."""
     goes_on: bool = field(default=False, init=False)
-    """Whether the response goes on without its task. Whoever ends it ends ``entry``, too."""
+    """Whether the response goes on without its task. Whoever ends it ends ``outcome``, too."""
 
     def header(self, name: bytes) -> bytes | None:
         """The first field of that name (lower case)."""
         return next((value for key, value in self.headers if key == name), None)
 
-    @property
-    def owner(self) -> bytes:
-        """A digest of this request's credentials, to which its answers belong (``owners.py``)."""
-        return owner_of(self.headers, self.guest)
+    def decide(self, right: Right, resource: Namespace = OPEN) -> Decision:
+        """Decide whether who asks may use ``right`` on streams of ``resource``."""
+        return decide(self.policy, self.principal, right, resource)
 
     @property
     def search(self) -> str:
@@ -121,7 +123,7 @@ class Exchange:
 
         Raises Aborted under a server that is not ours: to be let through to it.
         """
-        self.entry.aborted = True
+        self.outcome.aborted = True
         if self.connection is None:
             raise Aborted
         self.connection.abort()
@@ -177,7 +179,7 @@ def make_exchange(
     scope: MutableMapping[str, Any],
     receive: Receive,
     send: Send,
-    entry: Entry,
+    outcome: Outcome,
     departure: asyncio.Event,
     *,
     roots: Roots = ROOTS,
@@ -194,7 +196,7 @@ def make_exchange(
         headers=[(name.lower(), value) for name, value in scope["headers"]],
         receive=receive,
         send=send,
-        entry=entry,
+        outcome=outcome,
         connection=(scope.get("extensions") or {}).get(EXTENSION),
         departure=departure,
         scheme=scope.get("scheme", "http"),

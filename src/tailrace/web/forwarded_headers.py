@@ -99,7 +99,7 @@ def to_upstream(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The client's fields that the upstream may see, in their order.
 
     Credentials among them are the client's word to the upstream: our token was taken out before
-    (trust.py), and an upstream of which we have the key gets that instead (upstream/).
+    (``access/principal.py``), and an upstream of which we have the key gets that instead.
     """
     dropped = _NOT_TO_UPSTREAM | _named_by_connection(headers)
     return _without(headers, dropped, _NOT_TO_UPSTREAM_PREFIXES)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from tailrace.errors import BadRequest, Forbidden, NotFound
-from tailrace.web.services import CHAT
+from tailrace.errors import BadRequest, NotFound
 from tailrace.wire.names import name_to_path, parse_name
 
 Roots: TypeAlias = tuple[str, ...]
@@ -40,12 +39,6 @@ def name_in_field(value: bytes, base: str, roots: Roots = ROOTS) -> str:
     if root_of(path, roots) is None:
         raise BadRequest("Stream-Forked-From must be the path of a stream on this server.")
     return name_of(path, roots)
-
-
-def refuse_ours(name: str) -> None:
-    """Raises Forbidden for names that only the server itself gives."""
-    if name.startswith(CHAT) or name == CHAT.rstrip("/"):
-        raise Forbidden(f"Streams below {CHAT} are answers; make one at /stream or /v1 instead.")
 
 
 def stream_url(name: str, base: str = "", roots: Roots = ROOTS) -> str:

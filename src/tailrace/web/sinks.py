@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from tailrace.contracts import SinkOwner
-from tailrace.http1.response import Connection
+from tailrace.contracts import Connection, SinkOwner
 from tailrace.patience import Alarm
-from tailrace.web.access_log import Entry, Send
+from tailrace.web.outcome import Outcome, Send
 
 
 class TransportSink:
@@ -24,12 +23,12 @@ class TransportSink:
     whose stream nothing happens costs a connection, a cursor and this.
     """
 
-    __slots__ = ("_connection", "_entry", "_owner", "_patience", "retiring", "write")
+    __slots__ = ("_connection", "_outcome", "_owner", "_patience", "retiring", "write")
 
-    def __init__(self, connection: Connection, entry: Entry, patience: float) -> None:
+    def __init__(self, connection: Connection, outcome: Outcome, patience: float) -> None:
         """``patience``: seconds that a client may take nothing of what is left at the end."""
         self._connection = connection
-        self._entry = entry
+        self._outcome = outcome
         self._patience = patience
         self._owner: SinkOwner | None = None
         self.retiring: asyncio.TimerHandle | Alarm | None = None
@@ -54,7 +53,7 @@ class TransportSink:
         """End after what was written."""
         self._owner = None
         if not whole:
-            self._entry.aborted = True
+            self._outcome.aborted = True
             self._connection.abort()  # which says lost()
         elif not self._connection.full:
             self._end()
@@ -66,7 +65,7 @@ class TransportSink:
             self.retiring = Alarm(loop, loop.time() + self._patience, self._drop)
 
     def _drop(self) -> None:
-        self._entry.aborted = True
+        self._outcome.aborted = True
         self._connection.abort()
 
     def writable(self) -> None:
@@ -78,22 +77,22 @@ class TransportSink:
 
     def lost(self) -> None:
         """The client is gone, or was dropped by us."""
-        self._entry.left = not self._entry.aborted
+        self._outcome.left = not self._outcome.aborted
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.lost()
         self._close()
 
     def _end(self) -> None:
-        self._entry.left = not self._connection.end()
+        self._outcome.left = not self._connection.end()
         self._close()
 
     def _close(self) -> None:
         self._connection.stream_to(None)
         if self.retiring is not None:
             self.retiring.cancel()
-        self._entry.size += self._connection.written
-        self._entry.end()
+        self._outcome.size += self._connection.written
+        self._outcome.end()
 
 
 class AsgiSink:

@@ -86,7 +86,7 @@ async def write_body(
     ask for the rest; 0: none. ``events``: the body is an event stream.
     """
     if exchange.connection is not None:
-        straight = TransportSink(exchange.connection, exchange.entry, patience)
+        straight = TransportSink(exchange.connection, exchange.outcome, patience)
         _let_go(exchange, make(straight), straight, lifetime)
         begun()
     else:
@@ -120,7 +120,7 @@ async def _carry(
             retiring.cancel()
         writer.lost()
         await end_task(leaving)
-    if exchange.entry.left or exchange.entry.aborted:
+    if exchange.outcome.left or exchange.outcome.aborted:
         return
     # An event stream says by itself how it ended, or nothing, and then EventSource comes back. To
     # abort it would put a traceback for each reader into the log of a server that is not ours.
@@ -132,6 +132,6 @@ async def _carry(
 
 async def _watch(exchange: Exchange, writer: BodyWriter, sink: AsgiSink) -> None:
     await exchange.gone()
-    exchange.entry.left = not exchange.entry.aborted
+    exchange.outcome.left = not exchange.outcome.aborted
     writer.lost()
     sink.finish(whole=False)

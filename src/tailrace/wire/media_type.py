@@ -6,6 +6,7 @@
     ``parameter``  a parameter of a well-formed type         as if it had no parameters
     ``essence``    what somebody sent, to find out how its   what stands before the first
                    bytes are to be read                      semicolon
+    ``as_plain``   a text that is to be shown as it is       plain text in UTF-8
     ``is_passive`` whether a browser may show it as a page   False
                    of our origin
 
@@ -119,6 +120,14 @@ def parameter(content_type: str, name: str) -> str:
     kind = parse(content_type)
     parameters = kind.parameters if kind is not None else ()
     return next((value.lower() for key, value in parameters if key == name), "")
+
+
+def as_plain(content_type: str) -> str:
+    """Return ``text/plain``, with the parameters of ``content_type`` where that is a text."""
+    kind = parse(content_type)
+    if kind is None or not kind.essence.startswith("text/") or not kind.parameters:
+        return "text/plain; charset=utf-8"
+    return f"text/plain; {content_type.partition(';')[2].strip()}"
 
 
 def is_passive(content_type: str) -> bool:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tailrace.chat.relay.answer_parser import USAGE, Intake
+from tailrace.chat.relay.answer_parser import USAGE, AnswerEnd, Intake
 from tailrace.chat.relay.answer_stats import Facts, Tokens
 from tailrace.chat.relay.relay_request import Order
 from tailrace.log.attendance import Disconnect, DisconnectPolicy
-from tailrace.model import DATA, ERROR, EndingKind
+from tailrace.model import DATA, ERROR, EndingCode, EndingKind
 from tailrace.testing.chunks import DONE, chat_chunks, chunk, usage_chunk
 from tailrace.wire.llm.apis import CHAT, MESSAGES, RESPONSES, Api
 
@@ -23,9 +23,7 @@ def intake(api: Api = CHAT, **order: Any) -> tuple[Intake, Facts]:
     return made, facts
 
 
-def fed(
-    made: Intake, *pieces: bytes
-) -> tuple[list[tuple[str, bytes]], tuple[EndingKind, str] | None]:
+def fed(made: Intake, *pieces: bytes) -> tuple[list[tuple[str, bytes]], AnswerEnd | None]:
     """All events of these pieces, and the first ending."""
     events: list[tuple[str, bytes]] = []
     for piece in pieces:
@@ -47,7 +45,7 @@ def data_of(*blocks: bytes) -> list[tuple[str, bytes]]:
 def test_an_answer_cut_anywhere_is_the_same_answer() -> None:
     *blocks, done = chat_chunks(["Gr", "ü", "ße"])
     whole = b"".join([*blocks, done])
-    expected = (data_of(*blocks), (EndingKind.COMPLETED, ""))
+    expected = (data_of(*blocks), AnswerEnd(EndingKind.COMPLETED))
     for cut in range(len(whole) + 1):
         assert fed(intake()[0], whole[:cut], whole[cut:]) == expected
 
@@ -59,14 +57,14 @@ def test_usage_that_we_asked_for_is_kept_and_not_shown() -> None:
     shown = [each for each in events if each[0] == DATA]
     assert shown == data_of(*chat_chunks(["a", "b"])[:-1])
     assert [each[0] for each in events if each[0] != DATA] == [USAGE]
-    assert last == (EndingKind.COMPLETED, "")
+    assert last == AnswerEnd(EndingKind.COMPLETED)
     assert facts.tokens == Tokens(7, 2)
 
 
 def test_usage_that_the_client_asked_for_is_its_own() -> None:
     *blocks, done = chat_chunks(["a"], include_usage=True)
     made, facts = intake()
-    assert fed(made, *blocks, done) == (data_of(*blocks), (EndingKind.COMPLETED, ""))
+    assert fed(made, *blocks, done) == (data_of(*blocks), AnswerEnd(EndingKind.COMPLETED))
     assert facts.tokens is not None
 
 
@@ -86,8 +84,11 @@ def test_malformed_chunks_leave_no_answer_whole() -> None:
     events, last = fed(made, chunk("a"), b"data: {oops\n\n", chunk("b"), DONE)
     assert [kind for kind, _ in events] == [DATA, ERROR, DATA]
     assert last is not None
-    assert made.judged(*last) == (EndingKind.FAILED, "The upstream sent malformed chunks: 1.")
-    assert made.judged(EndingKind.CUT, "why") == (EndingKind.CUT, "why")
+    cut = AnswerEnd(EndingKind.CUT, "why")
+    assert made.judged(last) == AnswerEnd(
+        EndingKind.FAILED, "The upstream sent malformed chunks: 1."
+    )
+    assert made.judged(cut) == cut
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_the_event_that_ends_an_answer_is_kept(api: Api, block: bytes, ending: E
     assert last is not None
     assert last[0] is ending
     if ending is EndingKind.FAILED:
-        assert last[1] == "The upstream reported: no"
+        assert last[1:] == ("The upstream reported: no", EndingCode.REPORTED)
 
 
 def test_what_was_counted_last_counts() -> None:

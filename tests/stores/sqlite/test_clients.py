@@ -15,7 +15,7 @@ import pytest
 
 from tailrace.contracts import Alias, Append, Delete, Note, Renew, Trim, Writers
 from tailrace.errors import NotFound, StoreUnavailable
-from tailrace.model import EndingKind, Event, Producer
+from tailrace.model import EndingCode, EndingKind, Event, Producer
 from tailrace.stores import SqliteStore
 from tailrace.stores.sqlite.batch import Batch
 from tailrace.stores.sqlite.journal import encode
@@ -259,7 +259,8 @@ def test_a_file_of_the_first_schema_opens_with_all_that_it_has(tmp_path: Path) -
     )
     connection.execute(
         f"INSERT INTO streams ({columns}, ending, reason, ending_seq, ending_time, closed_in)"
-        " VALUES (2, ?, 'closed', 't/p', '', 6, 1, 3, 'completed', '', 2, 8, 1)",
+        " VALUES (2, ?, 'closed', 't/p', '', 6, 1, 3, 'failed',"
+        " 'The upstream reported: no', 2, 8, 1)",
         generations[1:],
     )
     event = Event(1, 7, "data", b"abc")
@@ -281,6 +282,8 @@ def test_a_file_of_the_first_schema_opens_with_all_that_it_has(tmp_path: Path) -
         ] * 2
         closed = found[1]
         assert closed is not None
+        assert closed.ending is not None
+        assert closed.ending.code is EndingCode.REPORTED
         fork = maker.fork("fork", closed, 1)
         for change in (more, fork, Delete(generations[1])):
             number = store.write(change)

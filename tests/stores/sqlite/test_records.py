@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tailrace.model import Event
+from tailrace.stores.event_memory import take
 from tailrace.stores.sqlite.journal import (
     RECORD_OVERHEAD,
     DamagedBlobError,
@@ -17,7 +18,7 @@ from tailrace.stores.sqlite.journal import (
     seal,
     unseal,
 )
-from tailrace.stores.sqlite.segments import cut, extract, take
+from tailrace.stores.sqlite.segments import cut, extract
 
 EVENTS = st.builds(
     Event,

@@ -16,7 +16,7 @@ from tailrace.contracts import Delete
 from tailrace.errors import StoreRefused, StoreUnavailable
 from tailrace.model import Event
 from tailrace.stores import SqliteStore
-from tailrace.stores.sqlite.isolation import find_fitting, is_of_medium
+from tailrace.stores.sqlite.failures import find_fitting, is_of_medium
 from tailrace.testing.store_model import Maker, is_unknown, read_all, settle
 from tailrace.testing.store_refusal_rules import Fuse, Trap
 from tests.stores.sqlite.medium import Disk, error, until, written

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tailrace.config.base_url import parse_base_url
 from tailrace.errors import ConfigError
-from tailrace.upstream.http.base_url import parse_base_url
 from tailrace.upstream.http.proxy import Proxy, choose_proxy
 
 PLAIN = "http://model.test/v1"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailrace.config.base_url import parse_base_url
 from tailrace.contracts import UpstreamRequest
 from tailrace.errors import BadRequest
-from tailrace.upstream.http.base_url import parse_base_url
 from tailrace.upstream.http.proxy import Proxy
 from tailrace.upstream.http.request_head import RequestEncoder, encode_connect
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.config import Settings
+from tailrace.chat.settings import ChatSettings
 from tailrace.upstream.routing.backoff import (
     FIRST,
     LAST,
@@ -33,7 +33,7 @@ def test_steps_double_up_to_a_bound() -> None:
 
 
 def test_all_the_default_tries_fit_into_the_default_budget() -> None:
-    settings = Settings()
+    settings = ChatSettings()
     longest = sum(delay(failures, 0.999) for failures in range(1, settings.retries + 1))
     assert longest < settings.retry_budget
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tailrace.config import UpstreamSpec
 from tailrace.contracts import BodyEnd, Call, UpstreamRequest
 from tailrace.errors import (
     NoSuchModel,
@@ -31,6 +30,7 @@ from tailrace.upstream.routing.attempts import RetryRules
 from tailrace.upstream.routing.breaker import LEAST
 from tailrace.upstream.routing.router import Router
 from tailrace.upstream.routing.target import Target
+from tailrace.upstream.routing.upstream_spec import UpstreamSpec
 from tests.upstream.conftest import Run
 
 RULES = RetryRules(budget=3.0, retries=8)

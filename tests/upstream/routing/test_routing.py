@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.config import UpstreamSpec
 from tailrace.upstream.routing.routing import choices, covers, named
+from tailrace.upstream.routing.upstream_spec import UpstreamSpec
 
 
 def spec(name: str, **given: Any) -> UpstreamSpec:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.wire.json.grammar import ARRAY, OBJECT
-from tailrace.wire.json.scan import MAX_DEPTH, Scan, TooMany, check_utf8, name_of, scan
+from tailrace.wire.json.scan import MAX_DEPTH, Scan, TooManyEntries, check_utf8, name_of, scan
 from tailrace.wire.json.strict_json import NotJson
 from tailrace.wire.slices import Work, finish
 from tests.wire.json.json_shapes import SHAPES
@@ -105,7 +105,7 @@ def test_a_scan_takes_less_memory_than_its_text(shape: str) -> None:
 @pytest.mark.parametrize("kind", [ARRAY, OBJECT])
 def test_what_has_too_many_entries_is_given_up_where_that_shows(kind: int) -> None:
     data = b"[" + b"1," * 1000 if kind == ARRAY else b"{" + b'"a":1,' * 1000
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyEntries):
         finish(scan(data, kind, 999))
     with pytest.raises(NotJson):  # it was cut
         finish(scan(data, kind, 1001))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.wire.json.slices import json_slices
-from tailrace.wire.llm.assembly import TextPieces
+from tailrace.wire.text_pieces import TextPieces
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8)

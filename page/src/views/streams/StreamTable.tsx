@@ -55,7 +55,7 @@ function Row({ stream, now, onProblem }: { stream: OverviewStream; now: number; 
         {VIEWS.map((view) => {
           const href = view.opens(stream)
           return href !== undefined && (
-            <a key={view.name} href={href} aria-label={`${t(view.title)}: ${name}`}>{t(view.title)}</a>
+            <a key={view.name} href={href} aria-label={`${view.title()}: ${name}`}>{view.title()}</a>
           )
         })}
       </div></td>

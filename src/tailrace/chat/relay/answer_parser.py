@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from tailrace.chat.relay.answer_stats import Facts, Tokens
 from tailrace.chat.relay.relay_request import Order
 from tailrace.contracts import BodyEnd
-from tailrace.model import DATA, ERROR, EndingKind
+from tailrace.model import DATA, ERROR, EndingCode, EndingKind
 from tailrace.wire.json.strict_json import LARGE, MAX_VALUES
 from tailrace.wire.llm.continuation import Rest
 from tailrace.wire.llm.facts import Usage, answer_id, usage
@@ -22,14 +22,26 @@ SEAM: Final = "seam"
 """The type of the event that stands where another upstream went on with an answer."""
 
 
+Words: TypeAlias = list[tuple[str, bytes]]
+"""Types and data of the events that say in the stream why an answer failed."""
+
+
+class AnswerEnd(NamedTuple):
+    """How an answer ends: what its stream's ending will say."""
+
+    kind: EndingKind
+    reason: str = ""
+    code: EndingCode = EndingCode.NONE
+
+
 class Taken(NamedTuple):
     """What came of some bytes."""
 
     batch: list[tuple[str, bytes]]
     """Types and data of events."""
-    last: tuple[EndingKind, str] | None
+    last: AnswerEnd | None
     """How the answer ends, if it does."""
-    words: list[tuple[str, bytes]]
+    words: Words
     """What the upstream said of its failing, to be shown behind the others if it ends so."""
 
 
@@ -80,31 +92,33 @@ class Intake:
         """What is left once the body has ended, ``complete`` or cut."""
         return self._take(self._parser.finish(complete))
 
-    def ended(self, how: BodyEnd) -> tuple[EndingKind, str]:
+    def ended(self, how: BodyEnd) -> AnswerEnd:
         """The ending of an answer whose body has ended, and nothing in it said how."""
         match how:
             case BodyEnd.COMPLETE:
                 last = self._api.last
-                return EndingKind.CUT, f"The upstream's answer ended without {last}."
+                return AnswerEnd(EndingKind.CUT, f"The upstream's answer ended without {last}.")
             case BodyEnd.CUT:
-                return EndingKind.CUT, "The upstream's connection broke."
+                return AnswerEnd(EndingKind.CUT, "The upstream's connection broke.")
             case BodyEnd.SILENT:
-                return EndingKind.STALLED, "The upstream sent nothing for too long."
+                return AnswerEnd(EndingKind.STALLED, "The upstream sent nothing for too long.")
             case BodyEnd.OVERTIME:
-                return EndingKind.STALLED, "The upstream took longer than an answer may."
+                return AnswerEnd(EndingKind.STALLED, "The upstream took longer than an answer may.")
 
-    def judged(self, kind: EndingKind, reason: str) -> tuple[EndingKind, str]:
+    def judged(self, end: AnswerEnd) -> AnswerEnd:
         """An ending, in view of what came before it: with malformed chunks none is whole."""
-        if self._malformed and kind is EndingKind.COMPLETED:
-            return EndingKind.FAILED, f"The upstream sent malformed chunks: {self._malformed}."
-        return kind, reason
+        if self._malformed and end.kind is EndingKind.COMPLETED:
+            why = f"The upstream sent malformed chunks: {self._malformed}."
+            return AnswerEnd(EndingKind.FAILED, why)
+        return end
 
     def _take(self, records: list[Record]) -> Taken:
         batch: list[tuple[str, bytes]] = []
         for kind, said in records:
             data = self._redact(said)
             if kind is RecordKind.ERROR:
-                return Taken(batch, (EndingKind.FAILED, reported(data)), [(DATA, data)])
+                end = AnswerEnd(EndingKind.FAILED, reported(data), EndingCode.REPORTED)
+                return Taken(batch, end, [(DATA, data)])
             last = self._sort(kind, data, batch)
             if last is not None:
                 return Taken(batch, last, [])
@@ -112,30 +126,30 @@ class Intake:
 
     def _sort(
         self, kind: RecordKind, data: bytes, batch: list[tuple[str, bytes]]
-    ) -> tuple[EndingKind, str] | None:
+    ) -> AnswerEnd | None:
         """Put one record where it belongs; return the ending that it brings, if any."""
         match kind:
             case RecordKind.CHUNK:
                 self._keep(data, batch)
             case RecordKind.LAST:
                 self._keep(data, batch)
-                return EndingKind.COMPLETED, ""
+                return AnswerEnd(EndingKind.COMPLETED)
             case RecordKind.CANCELLED:
                 self._keep(data, batch)
-                return EndingKind.CANCELLED, reported(data)
+                return AnswerEnd(EndingKind.CANCELLED, reported(data), EndingCode.REPORTED)
             case RecordKind.DONE:
-                return EndingKind.COMPLETED, ""
+                return AnswerEnd(EndingKind.COMPLETED)
             case RecordKind.MALFORMED:
                 self._malformed += 1
                 batch.append((ERROR, _malformed_event(data)))
             case RecordKind.TOO_LARGE:
-                return EndingKind.FAILED, (
-                    f"The upstream sent an event of more than {self._max_event} bytes."
-                )
+                why = f"The upstream sent an event of more than {self._max_event} bytes."
+                return AnswerEnd(EndingKind.FAILED, why)
             case RecordKind.TOO_MANY:
-                return EndingKind.FAILED, (
+                return AnswerEnd(
+                    EndingKind.FAILED,
                     f"The upstream sent an event of more than {MAX_VALUES} JSON values in more "
-                    f"than {LARGE} bytes."
+                    f"than {LARGE} bytes.",
                 )
         return None
 

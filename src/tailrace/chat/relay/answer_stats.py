@@ -58,6 +58,12 @@ class Facts:
             return None
         return (self.ended_at - self.first_at) / (self.events - 1)
 
+    def ended(self, at: float, events: int, viewers: int) -> None:
+        """Note what is known once the stream has its ending."""
+        self.ended_at = at
+        self.events = events
+        self.viewers = viewers
+
     def as_json(self) -> dict[str, Any]:
         """For the stream's note and for the log; nothing of what was asked or answered."""
         tokens = self.tokens

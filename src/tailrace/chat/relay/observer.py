@@ -1,20 +1,40 @@
-"""Who hears of an answer's life, from the relay that gives it."""
+"""Who hears of an answer's life, and what they see of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from tailrace.chat.relay.relay import Relay
+from tailrace.chat.relay.answer_stats import Facts
+from tailrace.chat.relay.relay_request import Order
+from tailrace.log.stream import Stream
+
+
+class ObservedAnswer(Protocol):
+    """What an observer sees of an answer."""
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that it becomes."""
+        ...
+
+    @property
+    def order(self) -> Order:
+        """What was asked for."""
+        ...
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of it; complete once it has ended."""
+        ...
 
 
 class Listener(Protocol):
     """Keeps what becomes known of answers."""
 
-    def named(self, relay: Relay, identity: str) -> None:
-        """The upstream calls its answer by this id."""
+    def named(self, answer: ObservedAnswer, identity: str) -> None:
+        """The upstream calls its answer by the id ``identity``."""
         ...
 
-    def ended(self, relay: Relay) -> None:
-        """The stream has its ending, ``relay.facts`` are complete."""
+    def ended(self, answer: ObservedAnswer) -> None:
+        """The stream has its ending, ``answer.facts`` are complete."""
         ...

@@ -31,23 +31,31 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final
 
-from tailrace.chat.relay.answer_parser import SEAM, Intake, Taken, error_event, seam_event
+from tailrace.chat.relay.answer_deadlines import AnswerDeadlines
+from tailrace.chat.relay.answer_parser import (
+    SEAM,
+    AnswerEnd,
+    Intake,
+    Taken,
+    Words,
+    error_event,
+    seam_event,
+)
 from tailrace.chat.relay.answer_stats import Facts
-from tailrace.chat.relay.content_clock import ContentClock
+from tailrace.chat.relay.backpressure import LARGE_READ, Backpressure
 from tailrace.chat.relay.continuation import continuation_of
 from tailrace.chat.relay.observer import Listener
 from tailrace.chat.relay.refusal import is_stream, words_of
 from tailrace.chat.relay.relay_request import Continued, Order, RelayLimits
 from tailrace.chat.relay.start_gate import Beginning
 from tailrace.contracts import Attempts, BodyEnd, Call, Headers
-from tailrace.errors import StoreError, TailraceError, UpstreamBroken
+from tailrace.errors import TailraceError, UpstreamBroken
 from tailrace.log.attendance import Attendance
 from tailrace.log.cursor import blocked_since
-from tailrace.log.stream import STORAGE, Stream
+from tailrace.log.stream import Stream
 from tailrace.model import DATA, ERROR, EndingKind
-from tailrace.patience import grace
 from tailrace.wire.llm.blame import blames_request
 from tailrace.wire.llm.continuation import Rest
 
@@ -57,11 +65,6 @@ logger = logging.getLogger(__name__)
 # connection to be used again: one round trip and a little. Later than that, a new connection is
 # cheaper than waiting.
 _DRAIN: Final = 2.0
-# The clock for content is looked at so often within its time: it may run out late by as much.
-_LOOKS: Final = 8
-# Bytes of a read after which others have their turn. The loop reads one socket up to 32 times
-# before it looks at the next, and a read may have 256 KiB; one of tokens has a few KiB at most.
-_LARGE_READ: Final = 64 * 1024
 
 
 class Relay:
@@ -94,18 +97,16 @@ class Relay:
         self._attempts: Attempts | None = None
         self._call: Call | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._pausing: asyncio.Task[None] | None = None
+        self._backpressure = Backpressure(stream)
         self._beginning = Beginning(self._loop)
-        self._last_words: _LastWords | None = None
+        self._last_words: tuple[Words, AnswerEnd] | None = None
         self._seam = ""
         """Why another upstream is to go on, until it does."""
         self._shown = False
         """Whether there is an event in the stream."""
-        self._content = ContentClock(limits.content, now)
+        self._deadlines = AnswerDeadlines(self._attendance, limits, now)
         stream.source = self
-        self._look_at = now + self._period
-        self._late = 0.0
-        self._timer = self._loop.call_at(self._look_at, self._look)
+        self._timer = self._loop.call_at(self._deadlines.look_at, self._look)
 
     def _new_intake(self, rest: Rest | None = None) -> Intake:
         return Intake(self.order, self._limits.max_event, self._redact, self.facts, rest)
@@ -221,7 +222,7 @@ class Relay:
 
     def _fail(self, error: TailraceError) -> None:
         words = [(ERROR, error_event(error.code, str(error)))]
-        self._end_with(words, EndingKind.FAILED, str(error))
+        self._end_with(words, AnswerEnd(EndingKind.FAILED, str(error)))
 
     # --- what the upstream sends ----------------------------------------------------------
 
@@ -233,18 +234,12 @@ class Relay:
         only = self._intake.only(chunk)
         if only is None:
             self._take(self._intake.feed(chunk))
-            if len(chunk) >= _LARGE_READ and self._call is not None:
-                self._call.pause()
-                self._loop.call_soon(self._read_on, self._call)
+            if len(chunk) >= LARGE_READ and self._call is not None:
+                self._backpressure.give_way(self._call, lambda call: call is self._call)
             return
         stream.feed([(DATA, only)])
-        if self._pausing is None and stream.congested:
-            self._pausing = self._loop.create_task(self._pause())
-
-    def _read_on(self, call: Call) -> None:
-        """Others had their turn."""
-        if call is self._call and self._pausing is None:
-            call.resume()
+        if stream.congested:
+            self._pause()
 
     def end(self, how: BodyEnd) -> None:
         """The upstream's body has ended."""
@@ -253,19 +248,16 @@ class Relay:
             return
         self._take(self._intake.finish(complete=how is BodyEnd.COMPLETE))
         # What was taken may have ended it, or have it asked for again.
-        self._ended_by(how)
-
-    def _ended_by(self, how: BodyEnd) -> None:
         if self.stream.source is not self or self._asking is not None:
             return
         ending = self._intake.ended(how)
         if self._shown:
-            self._broke_off([], *ending)
+            self._broke_off([], ending)
         elif how in (BodyEnd.SILENT, BodyEnd.OVERTIME):
             # What was waited for in vain for minutes is not waited for again.
-            self._end(*ending)
+            self._end(ending)
         else:
-            self._ask_again([], *ending)
+            self._ask_again([], ending)
 
     def _take(self, taken: Taken) -> None:
         batch, last, words = taken
@@ -281,39 +273,44 @@ class Relay:
             self._shown = True
             self.stream.feed(batch)
         if last is not None:
-            self._take_last(words, *intake.judged(*last))
-        elif batch and self._pausing is None and self.stream.congested:
-            self._pausing = self._loop.create_task(self._pause())
+            self._take_last(words, intake.judged(last))
+        elif batch and self.stream.congested:
+            self._pause()
 
-    def _take_last(self, words: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+    def _pause(self) -> None:
+        assert self._call is not None  # noqa: S101 - only records of a call bring us here
+        self._backpressure.pause(self._call, self.stop)
+
+    def _take_last(self, words: Words, end: AnswerEnd) -> None:
         if not words or blames_request(words[0][1]):
-            self._end_with(words, kind, reason)  # any other upstream would say it, too
+            self._end_with(words, end)  # any other upstream would say it, too
         elif self._shown:
-            self._broke_off(words, kind, reason)
+            self._broke_off(words, end)
         else:
-            self._ask_again(words, kind, reason)
+            self._ask_again(words, end)
 
-    def _ask_again(self, batch: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+    def _ask_again(self, words: Words, end: AnswerEnd) -> None:
         """It came to nothing before its first event: ask again, if there is anybody to ask."""
-        self._last_words = (batch, kind, reason)
+        self._last_words = (words, end)
+        self._cancel_call()
+        self._intake = self._new_intake()
+        assert self._attempts is not None  # noqa: S101 - only a call of theirs brings us here
+        self._asking = self._loop.create_task(self._ask(self._attempts, end.reason))
+
+    def _cancel_call(self) -> None:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-        self._intake = self._new_intake()
-        assert self._attempts is not None  # noqa: S101 - only a call of theirs brings us here
-        self._asking = self._loop.create_task(self._ask(self._attempts, reason))
 
-    def _broke_off(self, batch: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+    def _broke_off(self, words: Words, end: AnswerEnd) -> None:
         """It ends in the middle; or another upstream is asked for the rest."""
         continued, attempts = self._continued, self._attempts
         if continued is None or attempts is None:
-            self._end_with(batch, kind, reason)
+            self._end_with(words, end)
             return
-        self._last_words = (batch, kind, reason)
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
-        self._asking = self._loop.create_task(self._go_on(continued, attempts, reason))
+        self._last_words = (words, end)
+        self._cancel_call()
+        self._asking = self._loop.create_task(self._go_on(continued, attempts, end.reason))
 
     async def _go_on(self, continued: Continued, attempts: Attempts, reason: str) -> None:
         found = await continuation_of(self.stream, continued)
@@ -326,20 +323,6 @@ class Relay:
         self._seam = reason
         await self._ask(attempts, reason)
 
-    async def _pause(self) -> None:
-        """The store has as much to write as it may: read no more until it has caught up."""
-        call = self._call
-        assert call is not None  # noqa: S101 - only records of a call bring us here
-        call.pause()
-        try:
-            await self.stream.committed()
-        except StoreError:
-            self.stop(EndingKind.FAILED, STORAGE)
-            return
-        finally:
-            self._pausing = None
-        call.resume()
-
     # --- time, and who attends --------------------------------------------------------------
 
     def unwatched(self) -> None:
@@ -347,36 +330,19 @@ class Relay:
         self._attendance.left(self._loop.time())
         self._loop.call_soon(self._look)
 
-    @property
-    def _period(self) -> float:
-        """How often to look: a viewer that stalls rings no bell, nor does content that is none."""
-        return min(self._limits.stall, self._limits.content / _LOOKS)
-
     def _look(self) -> None:
         """What time alone makes due."""
         self._timer.cancel()
         stream = self.stream
         if stream.source is not self:
             return
-        now = self._loop.time()
-        late = now - self._look_at
-        more = grace(late)
-        if more and not self._late:  # the loop stood still: what waits is read first
-            self._late += late + more
-            self._look_at = now + more
-            self._timer = self._loop.call_at(self._look_at, self._look)
+        now, reads = self._loop.time(), self._call is not None and not self._backpressure.paused
+        blocked = blocked_since(stream.cursors)
+        ending = self._deadlines.look(now, stream.visible, blocked, reads=reads)
+        if ending is not None:
+            self._end(ending)
             return
-        late, self._late = self._late, 0.0
-        stops_at = self._attendance.stops_at(blocked_since(stream.cursors))
-        if stops_at <= now:
-            self._end(EndingKind.CANCELLED, self._attendance.reason)
-            return
-        reading = self._call is not None and self._pausing is None
-        if self._content.ran_out(now, stream.visible, runs=reading, late=late):
-            self._end(EndingKind.STALLED, "The upstream sent nothing of the answer for too long.")
-            return
-        self._look_at = min(stops_at, now + self._period)
-        self._timer = self._loop.call_at(self._look_at, self._look)
+        self._timer = self._loop.call_at(self._deadlines.look_at, self._look)
 
     def withdraw(self) -> bool:
         """It never began, and whoever asked is told so otherwise: the stream is to be dropped.
@@ -397,26 +363,24 @@ class Relay:
     def stop(self, kind: EndingKind, reason: str) -> None:
         """End the stream now and close the upstream's connection, whatever it was doing."""
         if self.stream.source is self:
-            self._end(kind, reason)
+            self._end(AnswerEnd(kind, reason))
 
-    def _end(self, kind: EndingKind, reason: str) -> None:
+    def _end(self, end: AnswerEnd) -> None:
         self._timer.cancel()
-        self.stream.end(kind, reason)
-        self._let_go(whole=kind is EndingKind.COMPLETED)
-        facts = self.facts
-        facts.ended_at = self._loop.time()
-        facts.events = self.stream.visible
-        facts.viewers = self.stream.viewers + self._beginning.waiting
+        self.stream.end(end.kind, end.reason, end.code)
+        self._let_go(whole=end.kind is EndingKind.COMPLETED)
+        viewers = self.stream.viewers + self._beginning.waiting
+        self.facts.ended(self._loop.time(), self.stream.visible, viewers)
         # Who waits while the server goes away is told so by status: it has seen nothing yet.
-        if kind is not EndingKind.INTERRUPTED:
+        if end.kind is not EndingKind.INTERRUPTED:
             self._beginning.begin()
         self._listener.ended(self)
 
-    def _end_with(self, words: list[tuple[str, bytes]], kind: EndingKind, reason: str) -> None:
+    def _end_with(self, words: Words, end: AnswerEnd) -> None:
         """End after what is to be said of it."""
         if words:
             self.stream.feed(words)
-        self._end(kind, reason)
+        self._end(end)
 
     def _stop_asking(self) -> None:
         # A cancelled task keeps the frames that it was in, and those keep us and the request's
@@ -430,13 +394,7 @@ class Relay:
         self._stop_asking()
         if self._beginning.refusal is not None:
             self._beginning.refusal.cancel()
-        if self._call is None:
-            return
-        if whole:
+        if whole and self._call is not None:
             self._timer = self._loop.call_later(_DRAIN, self._call.cancel)
         else:
-            self._call.cancel()
-
-
-_LastWords: TypeAlias = tuple[list[tuple[str, bytes]], EndingKind, str]
-"""Of an answer that failed before its first event: what would be shown of it."""
+            self._cancel_call()

@@ -8,9 +8,8 @@ from collections.abc import Collection
 from tailrace.model import StreamInfo
 from tailrace.stores.forks import Plan
 from tailrace.stores.sqlite.batch import Batch, Move
-from tailrace.stores.sqlite.isolation import is_of_medium
+from tailrace.stores.sqlite.failures import is_of_medium
 from tailrace.stores.sqlite.journal import decode, seal, unseal
-from tailrace.stores.sqlite.names import decide_takers, forget_names, give_names
 from tailrace.stores.sqlite.segments import cut
 
 
@@ -21,13 +20,13 @@ def apply(connection: sqlite3.Connection, batch: Batch) -> int:
         _delete(connection, generation)
     connection.executemany(
         "INSERT INTO streams (id, generation, name, content_type, source, created, last_seq,"
-        " size, ttl, expires_at, deadline, ancestry, forked_from, sub_offset, note)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " size, ttl, expires_at, deadline, ancestry, forked_from, sub_offset, note, owner)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_row_of(stream, info) for stream, info in batch.creates.values()],
     )
     connection.executemany(
         "UPDATE streams SET last_seq = ?, size = ?, ending = ?, reason = ?, ending_seq = ?,"
-        " ending_time = ?, closed_in = ? WHERE id = ?",
+        " ending_time = ?, ending_code = ?, closed_in = ? WHERE id = ?",
         [
             (
                 close.last_seq,
@@ -36,6 +35,7 @@ def apply(connection: sqlite3.Connection, batch: Batch) -> int:
                 close.ending.reason,
                 close.ending.seq,
                 close.ending.time,
+                close.ending.code.value,
                 batch.row,
                 close.stream,
             )
@@ -90,6 +90,7 @@ def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
         info.forked_from,
         info.sub_offset,
         info.note,
+        info.owner,
     )
 
 
@@ -201,3 +202,47 @@ def newest_row(connection: sqlite3.Connection) -> int:
     """The journal's newest row: which batch was the last to become durable."""
     (row,) = connection.execute("SELECT ifnull(max(id), 0) FROM journal").fetchone()
     return int(row)
+
+
+# --- aliases ----------------------------------------------------------------------------------
+#
+# A batch says who takes a name without knowing whether there is such a stream: of one that has
+# closed, only the file knows.
+
+
+def decide_takers(connection: sqlite3.Connection, batch: Batch) -> dict[str, str]:
+    """Whose each name becomes that the batch gives away; empty: nobody's any more.
+
+    Asked before the batch deletes anything: who takes a name and is deleted has taken it.
+    """
+    gone = batch.deletes | batch.hidden
+    decided: dict[str, str] = {}
+    for name, takers in batch.aliases.items():
+        for taker in reversed(takers):
+            if not taker or taker in batch.creates or _is_there(connection, taker):
+                decided[name] = "" if taker in gone else taker
+                break
+    return decided
+
+
+def give_names(connection: sqlite3.Connection, decided: dict[str, str]) -> None:
+    """Write what was decided; the streams that the batch makes are there by now."""
+    connection.executemany(
+        "DELETE FROM aliases WHERE name = ?",
+        [(name,) for name, taker in decided.items() if not taker],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO aliases (name, stream)"
+        " SELECT ?, id FROM streams WHERE generation = ?",
+        [(name, taker) for name, taker in decided.items() if taker],
+    )
+
+
+def forget_names(connection: sqlite3.Connection, stream: int) -> None:
+    """The stream is deleted."""
+    connection.execute("DELETE FROM aliases WHERE stream = ?", (stream,))
+
+
+def _is_there(connection: sqlite3.Connection, generation: str) -> bool:
+    found = connection.execute("SELECT 1 FROM streams WHERE generation = ?", (generation,))
+    return found.fetchone() is not None

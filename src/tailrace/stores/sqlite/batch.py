@@ -16,15 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tailrace.model import Ending, Event, Producer, StreamInfo
+from tailrace.stores.event_memory import EVENT_OVERHEAD, weight
 from tailrace.stores.sqlite.journal import Record
-
-# CPython 3.11's price of an Event beside its data: tuple 88, two integers 64, bytes object 33 and
-# a list's slot 8, rounded up. Bounds on memory must count it: a token's data may be one byte.
-EVENT_OVERHEAD: Final = 200
-
 
 # Within ``Batch`` that name is a field's.
 _Bytes: TypeAlias = bytes
@@ -212,8 +208,3 @@ class Batch:
         self.producers = {key: p for key, p in self.producers.items() if key[0] not in gone}
         self.writer_seqs = {key: s for key, s in self.writer_seqs.items() if key not in gone}
         self.dropped = set()
-
-
-def weight(events: Sequence[Event]) -> int:
-    """Bytes of memory that these events take; never less than their records take in a blob."""
-    return sum([len(event.data) for event in events]) + EVENT_OVERHEAD * len(events)

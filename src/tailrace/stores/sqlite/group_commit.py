@@ -32,17 +32,17 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
+from tailrace.contracts import DoneCommit, TellCommit
 from tailrace.errors import StoreError, StoreRefused, StoreUnavailable
 from tailrace.stores.forks import Forks
 from tailrace.stores.sqlite.batch import Batch
-from tailrace.stores.sqlite.failures import copy, explain, fail_waiter, is_full
-from tailrace.stores.sqlite.isolation import is_of_medium
+from tailrace.stores.sqlite.failures import copy, explain, fail_waiter, is_full, is_of_medium
 from tailrace.stores.sqlite.refusals import Refusals
 from tailrace.stores.sqlite.removals import Removals
+from tailrace.stores.sqlite.settings import Pace
 from tailrace.stores.sqlite.unsegmented import Tails
 from tailrace.stores.sqlite.writer import Writer
 
@@ -57,18 +57,6 @@ _RETRY_LONGEST: Final = 5.0
 _ERASE_AGAIN: Final = 0.1
 _CLOSED: Final = "The store is closed."
 _REFUSED: Final = "The store cannot keep this change; nothing of it was kept."
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often and how much."""
-
-    commit_interval: float
-    """Seconds from the first change to its commit, when nobody waits for it."""
-    journal_limit: int
-    """Bytes of events that may be in the journal only: memory, and work to recover."""
-    erase_within: float
-    """Seconds from a delete until its bytes are gone from the files."""
 
 
 class _GaveUpError(Exception):
@@ -99,6 +87,7 @@ class GroupCommit:
         self.durable_row = tails.row - 1
         self.refusals = Refusals(tails, forks)
         self.removals = Removals(partial(self._call, writer.delete), forks)
+        self.on_commit: TellCommit | None = None
         self._durable = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._moving = True
@@ -232,6 +221,9 @@ class GroupCommit:
     async def _step_or_wait(self) -> None:
         failure: Exception | None = None
         try:
+            if self.removals.wait:
+                await self.removals.run()
+                return
             await self._step()
         except _GaveUpError:
             raise
@@ -246,10 +238,7 @@ class GroupCommit:
         await self._sleep(_RETRY_FIRST)
 
     async def _step(self) -> None:
-        if self.removals.wait:
-            await self.removals.run()
-            return
-        batch = self.pending
+        batch, begun = self.pending, self._loop.time()
         target = self._row_to_free()
         # On the way out nothing moves that does not have to.
         moving = self._moving and (target or not self._closing.is_set())
@@ -265,7 +254,10 @@ class GroupCommit:
             failure = error
         if failure is not None:
             await self._retry(batch, failure)
+        changes = batch.number - self._durable
         self._settle(batch)
+        if self.on_commit is not None:
+            self.on_commit(DoneCommit(changes, self._loop.time() - begun))
         if self._erase_row and self._tails.oldest_row > self._erase_row:
             await self._erase()
 

@@ -16,11 +16,12 @@ from typing import Final, NamedTuple
 from tailrace.contracts import Writers
 from tailrace.errors import NotFound, StoreUnavailable
 from tailrace.model import Event, Producer, StreamInfo
+from tailrace.stores.event_memory import take
 from tailrace.stores.sqlite.journal import DamagedBlobError, unseal
 from tailrace.stores.sqlite.listing import Page, Query
 from tailrace.stores.sqlite.pages import page_of
 from tailrace.stores.sqlite.rows import SELECT_STREAM, ancestry_from_text, info_from_row
-from tailrace.stores.sqlite.segments import extract, take
+from tailrace.stores.sqlite.segments import extract
 
 # WAL readers wait only while a log is being recovered or truncated.
 _BUSY_TIMEOUT_MS: Final = 2000

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from tailrace.model import Event, Offset, StreamInfo
-from tailrace.stores.sqlite.batch import weight
+from tailrace.stores.event_memory import weight
 from tailrace.stores.sqlite.journal import decode, unseal
 from tailrace.stores.sqlite.rows import SELECT_STREAM, ancestry_from_text, info_from_row
 from tailrace.stores.sqlite.unsegmented import Tail

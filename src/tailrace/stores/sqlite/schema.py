@@ -182,6 +182,11 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         BEGIN {_UNCOUNT} END
         """,
     ),
+    (
+        "ALTER TABLE streams ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        # NULL in a row from before there were codes.
+        "ALTER TABLE streams ADD COLUMN ending_code TEXT",
+    ),
 )
 
 SINCE_PLAIN: Final = 3

@@ -31,16 +31,6 @@ def cut(events: Sequence[Event], limit: int = SEGMENT_BYTES) -> Iterator[Sequenc
         yield events[start:]
 
 
-def take(events: Sequence[Event], start: int, limit: int) -> list[Event]:
-    """From index ``start``: one event at least, then as many as fit into ``limit`` bytes."""
-    size = 0
-    for index in range(start, len(events)):
-        size += len(events[index].data)
-        if size > limit and index > start:
-            return list(events[start:index])
-    return list(events[start:])
-
-
 def extract(blob: bytes, stream: int, after: int) -> list[Event]:
     """A verified segment's events with ``seq > after``.
 

@@ -36,6 +36,7 @@ from tailrace.contracts import (
     Delete,
     Listing,
     StoreHealth,
+    TellCommit,
     Writers,
 )
 from tailrace.errors import (
@@ -44,15 +45,16 @@ from tailrace.errors import (
     StreamIsClosed,
 )
 from tailrace.model import DATA, Event, StreamInfo
+from tailrace.stores.event_memory import EVENT_OVERHEAD
 from tailrace.stores.forks import Forks
-from tailrace.stores.sqlite.batch import EVENT_OVERHEAD
 from tailrace.stores.sqlite.changes import Changes
-from tailrace.stores.sqlite.group_commit import GroupCommit, Pace
+from tailrace.stores.sqlite.group_commit import GroupCommit
 from tailrace.stores.sqlite.listing import Query, in_memory, merged
 from tailrace.stores.sqlite.lock import StoreLock
 from tailrace.stores.sqlite.reader import Reader
 from tailrace.stores.sqlite.recovery import Recovered
 from tailrace.stores.sqlite.schema import cannot_open
+from tailrace.stores.sqlite.settings import Pace
 from tailrace.stores.sqlite.uncommitted import (
     Uncommitted,
     UncommittedWriters,
@@ -111,6 +113,7 @@ class SqliteStore:
         self._lock = StoreLock(self._path)
         self._number = 0
         self._tell: Callable[[str], None] | None = None
+        self.on_commit: TellCommit | None = None
         self._forks = Forks()
         self._reads: dict[tuple[str, int, int], asyncio.Future[list[Event]]] = {}
         self._tails: Tails
@@ -162,6 +165,7 @@ class SqliteStore:
             self._commit.erase_soon()
         for generation in self._forks.orphans():
             self.write(Delete(generation))
+        self._commit.on_commit = self.on_commit
         infos = [tail.info for tail in found.tails]
         return [i for i in infos if i.source and i.ending is None and not i.deleted]
 
@@ -282,13 +286,11 @@ class SqliteStore:
 
     def health(self) -> StoreHealth:
         """How the store fares; see ``Store.health``."""
-        failure = self._commit.failure
-        uncommitted = self._commit.uncommitted
+        failure, uncommitted = self._commit.failure, self._commit.uncommitted
         congested = uncommitted >= self._max_uncommitted
         if failure is None:
             return _make_health((uncommitted, congested, "", False))
-        full = failure.code == "store_full"
-        return StoreHealth(uncommitted, congested, str(failure), full)
+        return StoreHealth(uncommitted, congested, str(failure), failure.code == "store_full")
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -384,8 +386,7 @@ class SqliteStore:
         uncommitted = Uncommitted(self._commit.uncommitted_batches())
         listed, row = self._tails.listed, self._commit.durable_row
         hidden = self._commit.deleted().union(uncommitted.hidden, listed.closed())
-        renewals = uncommitted.renewals
-        query = Query(prefix, before, limit, oldest_closed, row, hidden, due, renewals)
+        query = Query(prefix, before, limit, oldest_closed, row, hidden, due, uncommitted.renewals)
         known = in_memory(listed, query)
         page = await self._loop.run_in_executor(self._reader_threads, self._reader.list, query)
         return merged(known, page, query, uncommitted.applied)

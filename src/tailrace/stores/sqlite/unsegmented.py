@@ -27,8 +27,9 @@ from typing import Final
 
 from tailrace.errors import StoreUnavailable
 from tailrace.model import Ending, Event, StreamInfo
-from tailrace.stores.sqlite.batch import EVENT_OVERHEAD, Batch, CloseChange, Move, weight
-from tailrace.stores.sqlite.segments import SEGMENT_BYTES, take
+from tailrace.stores.event_memory import EVENT_OVERHEAD, take, weight
+from tailrace.stores.sqlite.batch import Batch, CloseChange, Move
+from tailrace.stores.sqlite.segments import SEGMENT_BYTES
 from tailrace.stores.stream_index import Folder, StreamIndex
 
 # Bytes laid into segments by one transaction beside its journal row. It bounds how long an

@@ -35,8 +35,7 @@ from tailrace.stores.forks import Plan
 from tailrace.stores.sqlite import schema
 from tailrace.stores.sqlite.apply import apply, attempt, clear_journal, delete, newest_row
 from tailrace.stores.sqlite.batch import Batch
-from tailrace.stores.sqlite.failures import may_want_room
-from tailrace.stores.sqlite.isolation import find_fitting
+from tailrace.stores.sqlite.failures import find_fitting, may_want_room
 from tailrace.stores.sqlite.journal import unseal
 from tailrace.stores.sqlite.recovery import Recovered, Recovery, find_stream
 from tailrace.stores.sqlite.reserve import Reserve

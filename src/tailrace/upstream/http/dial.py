@@ -8,8 +8,8 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from tailrace.config.base_url import BaseUrl
 from tailrace.errors import ConfigError, UpstreamUnreachable
-from tailrace.upstream.http.base_url import BaseUrl
 from tailrace.upstream.http.connection import UpstreamConnection
 from tailrace.upstream.http.proxy import Proxy
 from tailrace.upstream.http.request_head import encode_connect

@@ -8,17 +8,16 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tailrace.config.upstreams import Auth
+from tailrace.config.base_url import parse_base_url
 from tailrace.contracts import Upload, UpstreamRequest
 from tailrace.errors import ConfigError, UpstreamUnreachable
-from tailrace.upstream.http.base_url import parse_base_url
 from tailrace.upstream.http.clocks import Clocks
 from tailrace.upstream.http.connection import UpstreamConnection
 from tailrace.upstream.http.dial import Dialer, tls_context
 from tailrace.upstream.http.exchange import UpstreamExchange
 from tailrace.upstream.http.pool import Pool
 from tailrace.upstream.http.proxy import choose_proxy
-from tailrace.upstream.http.request_head import RequestEncoder
+from tailrace.upstream.http.request_head import Auth, RequestEncoder
 from tailrace.upstream.http.upload import send_upload
 from tailrace.wire.redaction import Redactor
 

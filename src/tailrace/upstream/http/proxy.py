@@ -30,8 +30,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from tailrace.config.base_url import BaseUrl
 from tailrace.errors import ConfigError
-from tailrace.upstream.http.base_url import BaseUrl, ip_address
+from tailrace.wire.hosts import address_of
 
 _VARIABLES: Final = {
     "http": ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
@@ -104,7 +105,7 @@ def _covers(entry: str, url: BaseUrl) -> bool:
         return True
     network = _network(entry)
     if network is not None:
-        address = ip_address(url.host)
+        address = address_of(url.host)
         return address is not None and address in network
     match = _ENTRY.fullmatch(entry)
     if match is None or (match["port"] and int(match["port"]) != url.port):
@@ -121,8 +122,8 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None
 
 
 def _covers_host(pattern: str, host: str) -> bool:
-    if (address := ip_address(pattern)) is not None:
-        return address == ip_address(host)
+    if (address := address_of(pattern)) is not None:
+        return address == address_of(host)
     name, host = pattern.rstrip("."), host.rstrip(".")
     if name.startswith("*."):
         return host.endswith(name[1:])

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from tailrace.config.upstreams import Auth
+from tailrace.config.base_url import BaseUrl
 from tailrace.contracts import Headers, UpstreamRequest
 from tailrace.errors import BadRequest
-from tailrace.upstream.http.base_url import BaseUrl
 from tailrace.upstream.http.proxy import Proxy
 from tailrace.wire.llm import credentials
 
@@ -42,6 +41,9 @@ _OURS: Final = frozenset(
 )
 # How a key of ours is shown. Whatever of these the client sent is not for an upstream whose key
 # we have: one of its own would be spent there, or contradict ours.
+Auth: TypeAlias = Literal["bearer", "x-api-key", "api-key"]
+"""The field that carries a key, by its short name."""
+
 _AUTH: Final[dict[Auth, bytes]] = {
     "bearer": b"authorization: Bearer ",
     "x-api-key": b"x-api-key: ",

@@ -186,22 +186,19 @@ class RoutedAttempts:
         """Whom to ask next, when ready; None: nobody more. Raises UpstreamsDown, UpstreamsBusy."""
         if self.count >= self._most:
             return None
+        open_to = [each for each in self._current() if self._may_ask(each.endpoint, now)]
+        if not open_to and not self.count:
+            raise self._all_down()
+        with_room = [each for each in open_to if not each.endpoint.slots.full]
+        if open_to and not with_room and self._refusal is None:
+            raise _all_busy(open_to)
+        return min(with_room, key=lambda each: self._rank(each.endpoint, now), default=None)
+
+    def _current(self) -> Sequence[Candidate]:
+        """The route's candidates, taken anew after a reload."""
         if any(candidate.endpoint.retired for candidate in self._candidates):
             self._candidates = self._route()
-        may = [each for each in self._candidates if self._may_ask(each.endpoint, now)]
-        if not may:
-            if not self.count:
-                raise self._all_down()
-            return None
-        waiting = [each for each in may if not each.endpoint.slots.full]
-        if not waiting and self._refusal is not None:
-            return None
-        if not waiting:
-            raise UpstreamsBusy(
-                f"{_have(may)} no room: as many requests as may are answered, and as many "
-                "wait; try again in a moment."
-            )
-        return min(waiting, key=lambda each: self._rank(each.endpoint, now))
+        return self._candidates
 
     def _may_ask(self, endpoint: UpstreamEndpoint, now: float) -> bool:
         tried = self._of(endpoint)
@@ -373,6 +370,13 @@ async def _blames_request(call: Watched) -> bool:
         raise
     call.judge(ok=blames)
     return blames
+
+
+def _all_busy(candidates: Sequence[Candidate]) -> UpstreamsBusy:
+    return UpstreamsBusy(
+        f"{_have(candidates)} no room: as many requests as may are answered, and as many "
+        "wait; try again in a moment."
+    )
 
 
 def _have(candidates: Sequence[Candidate]) -> str:

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from tailrace.config.base_url import BaseUrl, parse_base_url
 from tailrace.errors import ConfigError, UpstreamMissing
-from tailrace.upstream.http.base_url import BaseUrl, parse_base_url
 
 OPENAI_BASE_URL: Final = "https://api.openai.com/v1"
 KEY_VARIABLE: Final = "TAILRACE_UPSTREAM_API_KEY"

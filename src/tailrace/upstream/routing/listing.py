@@ -11,10 +11,10 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tailrace.config import UpstreamSpec
 from tailrace.contracts import Attempts, BodyEnd, Call, Headers, Receiver, UpstreamRequest
 from tailrace.errors import UpstreamBroken
 from tailrace.upstream.routing.routing import covers, named
+from tailrace.upstream.routing.upstream_spec import UpstreamSpec
 from tailrace.wire.json.strict_json import has_more_values
 
 # The longest list in the wild, a marketplace's, is some 700 KB, and some 30 000 values.

@@ -104,6 +104,10 @@ class Router:
         health; another is let go, and closed when the last of its answers has ended. Raises
         ConfigError as the constructor does, and then nothing has changed.
         """
+        self.prepare(targets)()
+
+    def prepare(self, targets: Sequence[Target]) -> Callable[[], None]:
+        """Do what ``replace`` does as far as it may fail, and return the rest, which does not."""
         kept = {endpoint.name: endpoint for endpoint in self._endpoints}
         after: list[tuple[UpstreamEndpoint, Target]] = []
         for target in targets:
@@ -111,13 +115,7 @@ class Router:
             if old is None or not old.target.same_connection(target):
                 old = self._make(target)
             after.append((old, target))
-        before, self._endpoints = self._endpoints, [endpoint for endpoint, _ in after]
-        for endpoint, target in after:
-            endpoint.adopt(target)
-        self._remember_keys()
-        for endpoint in before:
-            if endpoint not in self._endpoints:
-                self._retire(endpoint)
+        return lambda: self._adopt(after)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -148,6 +146,15 @@ class Router:
                 "those that can be asked."
             )
         return found
+
+    def _adopt(self, after: Sequence[tuple[UpstreamEndpoint, Target]]) -> None:
+        before, self._endpoints = self._endpoints, [endpoint for endpoint, _ in after]
+        for endpoint, target in after:
+            endpoint.adopt(target)
+        self._remember_keys()
+        for endpoint in before:
+            if endpoint not in self._endpoints:
+                self._retire(endpoint)
 
     def _remember_keys(self) -> None:
         """Keys of upstreams that are no more stay: their last answers may still echo them."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-from tailrace.config import UpstreamSpec
+from tailrace.upstream.routing.upstream_spec import UpstreamSpec
 
 _ANY: Final = "*"
 _MAGIC: Final = re.compile(r"[*?[]")

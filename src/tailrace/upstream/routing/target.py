@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from tailrace.config import UpstreamSpec
-from tailrace.config.upstreams import Auth
+from tailrace.config.base_url import BaseUrl, parse_base_url
 from tailrace.errors import ConfigError
-from tailrace.upstream.http.base_url import BaseUrl, parse_base_url
 from tailrace.upstream.http.clocks import Clocks
+from tailrace.upstream.http.request_head import Auth
 from tailrace.upstream.routing.choice import OPENAI_KEY_VARIABLE, is_openai, key_from, readable_key
+from tailrace.upstream.routing.upstream_spec import UpstreamSpec
 
 DEFAULT: Final = "default"
 """The name of the one upstream that is configured without a table of its own."""

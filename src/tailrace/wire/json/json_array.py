@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tailrace.errors import BadRequest
 from tailrace.wire.json.grammar import ARRAY
-from tailrace.wire.json.scan import MAX_DEPTH, TooMany, check_utf8, scan
+from tailrace.wire.json.scan import MAX_DEPTH, TooManyEntries, check_utf8, scan
 from tailrace.wire.json.strict_json import NotJson
 from tailrace.wire.slices import Work
 
@@ -28,7 +28,7 @@ def flatten(body: bytes, most: int) -> Work[list[bytes]]:
         raise BadRequest(
             f"The body is not valid JSON, or nests deeper than {MAX_DEPTH} levels."
         ) from None
-    except TooMany:
+    except TooManyEntries:
         raise BadRequest(
             f"The body has more than {most} messages; append them in several requests."
         ) from None

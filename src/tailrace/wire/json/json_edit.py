@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 from tailrace.errors import BadRequest
 from tailrace.wire.json.grammar import OBJECT
-from tailrace.wire.json.scan import TooMany, check_utf8, name_of, scan
+from tailrace.wire.json.scan import TooManyEntries, check_utf8, name_of, scan
 from tailrace.wire.json.strict_json import NotJson
 from tailrace.wire.slices import Work
 
@@ -148,7 +148,7 @@ def read_object(body: bytes) -> Work[JsonObject]:
     except NotJson as error:
         why, at = error.args
         raise BadRequest(f"The body is not valid JSON: {why} at {_place(body, at)}.") from None
-    except TooMany:
+    except TooManyEntries:
         raise BadRequest(
             f"The body's JSON object has more than {MAX_MEMBERS} members; send fewer."
         ) from None

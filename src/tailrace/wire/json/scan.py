@@ -56,7 +56,7 @@ _TEXT_SLICE: Final = 64 * 1024
 _Step: TypeAlias = Callable[[], Any]
 
 
-class TooMany(Exception):
+class TooManyEntries(Exception):
     """The outermost container has more entries than may be."""
 
 
@@ -89,7 +89,7 @@ def scan(data: bytes, kind: int, most: int) -> Work[Scan]:
 
     ``kind``: the opening bracket of the containers whose entries are wanted, where one is the
     outermost; ``most``: how many it may have. Raises NotJson, with the reason and the offset, or
-    TooMany.
+    TooManyEntries.
     """
     return _Scanner(data, kind, most).run()
 
@@ -307,7 +307,7 @@ class _Scanner:
                 self._at = match.end()
                 return self._entry
         elif len(self._entries) == self._most:
-            raise TooMany
+            raise TooManyEntries
         else:
             self._name = self._name_end = self._at
         if in_array:

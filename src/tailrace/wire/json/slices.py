@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tailrace.wire.llm.assembly import TextPieces
+from tailrace.wire.text_pieces import TextPieces
 
 # Characters that are escaped at a time: some ten microseconds.
 _TEXT: Final = 8 * 1024

@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from tailrace.model import EndingKind
-from tailrace.wire.llm.assembly import Json, Text, TextPieces, mapping, plain, read, words
+from tailrace.wire.llm.assembly import Json, Text, mapping, plain, read, words
+from tailrace.wire.text_pieces import TextPieces
 
 _BEGUN: Final = ("response.created", "response.queued", "response.in_progress")
 _ENDED: Final = (

@@ -8,14 +8,15 @@ answer, whatever its length.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
 from tailrace.model import EndingKind
 from tailrace.wire.json import strict_json
+from tailrace.wire.text_pieces import TextPieces
 
 Json: TypeAlias = "dict[str, Any]"
-Text: TypeAlias = "Callable[[Pieces], object]"
+Text: TypeAlias = "Callable[[TextPieces], object]"
 
 # Beyond this int() is slow and, from 4300 digits on, refuses; nothing here counts so far.
 _DIGITS: Final = 400
@@ -24,10 +25,6 @@ _DIGITS: Final = 400
 _DEPTH: Final = 100
 # What is said once, or again and again, but never in pieces.
 _SAID_ONCE: Final = frozenset({"role", "id", "type", "name", "format"})
-
-
-# Characters that are joined at a time, or so many pieces.
-_JOINED: Final = 8 * 1024
 
 
 class AnswerAssembly(Protocol):
@@ -43,34 +40,6 @@ class AnswerAssembly(Protocol):
         ``text`` makes of a text in pieces what stands in the answer: a string, or itself.
         """
         ...
-
-
-class TextPieces:
-    """Text that is still to be joined."""
-
-    __slots__ = ("_pieces",)
-
-    def __init__(self, *pieces: str) -> None:
-        self._pieces = list(pieces)
-
-    def add(self, piece: str) -> None:
-        """One more at the end."""
-        self._pieces.append(piece)
-
-    def __str__(self) -> str:
-        return "".join(self._pieces)
-
-    def parts(self) -> Iterator[str]:
-        """The text in order, some of it at a time."""
-        held: list[str] = []
-        length = 0
-        for piece in self._pieces:
-            held.append(piece)
-            length += len(piece) + 1
-            if length >= _JOINED:
-                yield "".join(held)
-                held, length = [], 0
-        yield "".join(held)
 
 
 def unjoined(pieces: TextPieces) -> TextPieces:

@@ -41,9 +41,6 @@ LONGEST_ERROR: Final = 2 * 1024 * 1024
 # {"response": {"error": {"message": "…"}}}.
 _MESSAGE_LEVELS: Final = 3
 
-REPORTED: Final = "The upstream reported: "
-"""What the reason of an ending begins with, if the stream's last data have said it already."""
-
 
 class RecordKind(Enum):
     """What a block of the stream is."""
@@ -196,7 +193,7 @@ class AnswerParser:
 
 def reported(data: bytes) -> str:
     """The reason of the ending that an ERROR or a CANCELLED record brings."""
-    return REPORTED + error_message(data)
+    return f"The upstream reported: {error_message(data)}"
 
 
 def error_message(data: bytes) -> str:

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tailrace.wire.json import strict_json
-from tailrace.wire.json.strict_json import NotJson, TooManyValues, members
+from tailrace.wire.json.strict_json import NotJson, TooManyValues, Value, members
 from tailrace.wire.llm.chunk_text import ORDINARY_LIMIT
 from tailrace.wire.llm.records import LONGEST_ERROR, Record, RecordKind, error_message
 from tailrace.wire.sse import SseEvent, encode_data
@@ -52,26 +52,37 @@ def understand(
     if data.strip() in (b"", _DONE):
         return None
     try:
-        if failing and len(data) > LONGEST_ERROR:
-            raise NotJson
-        value = strict_json.loads(data, latin=True)
+        named = _members(data) if len(data) <= LONGEST_ERROR or not failing else None
     except TooManyValues:
         if not failing:
             return Record(RecordKind.TOO_MANY, b"")
-        value = None
-    except NotJson:
-        value = None
-    if not isinstance(value, tuple):
-        wrong = RecordKind.ERROR if failing else RecordKind.MALFORMED
-        return Record(wrong, _error(data) if failing else data)
-    named = dict(value)
+        named = None
+    if named is None:
+        return _no_object(data, failing=failing)
     failing = failing or named.get("error") is not None
-    name = named.get("type", ERROR if failing else event.type)
+    name = str(named.get("type", ERROR if failing else event.type))
     if "type" not in named and name:
-        data = _typed(data, str(name), empty=not named)
+        data = _typed(data, name, empty=not named)
+    kind = RecordKind.ERROR if failing else kinds.get(name, RecordKind.CHUNK)
+    return Record(kind, data)
+
+
+def _members(data: bytes) -> dict[str, Value] | None:
+    """What the object has; None where the data are no object. Raises TooManyValues."""
+    try:
+        value = strict_json.loads(data, latin=True)
+    except TooManyValues:
+        raise
+    except NotJson:
+        return None
+    return dict(value) if isinstance(value, tuple) else None
+
+
+def _no_object(data: bytes, *, failing: bool) -> Record:
+    """Data that are no object, of an event that says it is an error, or of any other."""
     if failing:
-        return Record(RecordKind.ERROR, data)
-    return Record(kinds.get(str(name), RecordKind.CHUNK), data)
+        return Record(RecordKind.ERROR, _error(data))
+    return Record(RecordKind.MALFORMED, data)
 
 
 def _typed(data: bytes, name: str, *, empty: bool) -> bytes:

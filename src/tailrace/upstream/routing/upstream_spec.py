@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from tailrace.config import kinds
 from tailrace.config.kinds import Kind
 from tailrace.config.words import near, quoted
 from tailrace.errors import ConfigError
-
-Auth = Literal["bearer", "x-api-key", "api-key"]
+from tailrace.upstream.http.request_head import Auth
 
 TABLE: Final = "upstreams"
 _DAY: Final = 86400.0

@@ -5,13 +5,14 @@ No message here repeats the text it refuses: people paste keys and passwords int
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from tailrace.errors import ConfigError
+from tailrace.wire.hosts import address_of, is_loopback
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
@@ -52,11 +53,8 @@ class BaseUrl:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the connection cannot leave this machine (RFC 6761 §6.3 for names)."""
-        if self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        address = ip_address(self.host)
-        return address is not None and address.is_loopback
+        """Whether the connection cannot leave this machine."""
+        return is_loopback(self.host)
 
 
 def parse_base_url(text: str) -> BaseUrl:
@@ -83,19 +81,11 @@ def parse_base_url(text: str) -> BaseUrl:
 def _host(parts: SplitResult) -> str:
     host = parts.hostname or ""
     if "[" in parts.netloc:
-        if isinstance(ip_address(host), ipaddress.IPv6Address) and "%" not in host:
+        if isinstance(address_of(host), IPv6Address) and "%" not in host:
             return host
     elif _HOST_NAME.fullmatch(host):
         return host
     raise _refusal("has no host, or a malformed one")
-
-
-def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that ``host`` spells, or None where it is a name."""
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
 
 
 def _refusal(what: str) -> ConfigError:

@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,20 +14,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.cli import config_page
-from tailrace.config import Settings, config_file, load, rows
+from tailrace.config import Loaded, Schema, Settings, config_file, load, rows_of
 from tailrace.config.kinds import seconds, show_seconds, show_size, size
 from tailrace.errors import ConfigError
+from tailrace.server.uses import SCHEMA
 
 SECRET = "sk-canary-0123456789"
-PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 def settings(
     flags: dict[str, str] | None = None,
     environ: dict[str, str] | None = None,
     file: str | None = None,
-) -> Settings:
-    return load(flags or {}, environ or {}, file).settings
+) -> Any:
+    """The values of all tables, by key."""
+    loaded = load(SCHEMA, flags or {}, environ or {}, file)
+    return SimpleNamespace(**{key: value for key, (value, _) in _values(loaded).items()})
+
+
+def _values(loaded: Loaded) -> dict[str, tuple[Any, Any]]:
+    """Of each key, its value and its default."""
+    return {
+        row.key: (getattr(values, row.key), getattr(table(), row.key))
+        for table, values in loaded.tables.items()
+        for row in rows_of(table)
+    }
 
 
 def refusal(
@@ -35,7 +48,7 @@ def refusal(
     file: str | None = None,
 ) -> str:
     with pytest.raises(ConfigError) as error:
-        load(flags or {}, {"TAILRACE_CONFIG": "my.toml", **(environ or {})}, file)
+        load(SCHEMA, flags or {}, {"TAILRACE_CONFIG": "my.toml", **(environ or {})}, file)
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -61,13 +74,15 @@ def test_the_configuration_file_is_named_by_flag_or_environment() -> None:
     assert config_file({"config": "a"}, {"TAILRACE_CONFIG": "b"}) == "a"
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.key)
+@pytest.mark.parametrize("row", SCHEMA.rows(), ids=lambda row: row.key)
 def test_each_default_is_a_value_that_its_own_spelling_gives(row: Any) -> None:
     assert row.kind.parse(row.kind.show(row.default)) == row.default
-    assert getattr(Settings(), row.key) == row.default
+    assert getattr(settings(), row.key) == row.default
 
 
-@pytest.mark.parametrize("row", [row for row in rows() if row.in_file], ids=lambda row: row.key)
+@pytest.mark.parametrize(
+    "row", [row for row in SCHEMA.rows() if row.in_file], ids=lambda row: row.key
+)
 def test_each_key_can_stand_in_the_file_as_toml_writes_it(row: Any) -> None:
     value = list(row.default) if isinstance(row.default, tuple) else row.default
     literal = str(value).lower() if isinstance(value, bool) else repr(value)
@@ -178,7 +193,7 @@ def test_a_wholly_strange_key_in_the_file_is_an_error_without_a_guess() -> None:
 
 
 def test_an_unknown_variable_of_ours_is_a_warning_and_others_are_none_of_our_business() -> None:
-    loaded = load({}, {"TAILRACE_PROT": "80", "TAIL": "1", "PATH": "/bin"}, None)
+    loaded = load(SCHEMA, {}, {"TAILRACE_PROT": "80", "TAIL": "1", "PATH": "/bin"}, None)
     assert len(loaded.warnings) == 1
     assert "TAILRACE_PROT" in loaded.warnings[0]
     assert "TAILRACE_PORT" in loaded.warnings[0]
@@ -214,14 +229,16 @@ def test_no_refusal_repeats_a_secret(environ: dict[str, str], file: str | None) 
 
 
 def test_settings_do_not_show_their_secrets() -> None:
-    loaded = settings({}, {"TAILRACE_TOKEN": SECRET, "TAILRACE_UPSTREAM_API_KEY": SECRET})
-    assert loaded.token == loaded.upstream_api_key == SECRET
+    environ = {"TAILRACE_TOKEN": SECRET, "TAILRACE_UPSTREAM_API_KEY": SECRET}
+    given = settings({}, environ)
+    assert given.token == given.upstream_api_key == SECRET
+    loaded = load(SCHEMA, {}, environ)
     assert SECRET not in repr(loaded)
 
 
 def test_a_secret_has_no_flag() -> None:
-    assert {row.key for row in rows() if row.secret} == {"token", "upstream_api_key"}
-    assert all(row.flag is None for row in rows() if row.secret)
+    assert {row.key for row in SCHEMA.rows() if row.secret} == {"token", "upstream_api_key"}
+    assert all(row.flag is None for row in SCHEMA.rows() if row.secret)
 
 
 def test_white_space_around_a_key_from_a_file_or_command_is_not_part_of_it() -> None:
@@ -233,14 +250,21 @@ def test_the_slash_at_the_end_of_a_base_url_makes_no_difference() -> None:
 
 
 def test_each_field_is_a_row_with_a_sentence_of_help() -> None:
-    assert [row.key for row in rows()] == [field.name for field in fields(Settings)]
-    assert all(row.help.endswith(".") and len(row.help) > 20 for row in rows())
+    fields_of_tables = [field.name for table in SCHEMA.tables for field in fields(table)]
+    assert [row.key for row in SCHEMA.rows()] == fields_of_tables
+    assert all(row.help.endswith(".") and len(row.help) > 20 for row in SCHEMA.rows())
 
 
-def test_the_sections_of_the_table_are_not_scattered() -> None:
-    sections = [row.section for row in rows()]
+@pytest.mark.parametrize("table", SCHEMA.tables)
+def test_the_sections_of_a_table_are_not_scattered(table: type[Any]) -> None:
+    sections = [row.section for row in rows_of(table)]
     changes = sum(one != other for one, other in pairwise(sections))
     assert changes == len(set(sections)) - 1
+
+
+def test_two_tables_cannot_have_a_setting_of_the_same_name() -> None:
+    with pytest.raises(ValueError, match="port"):
+        Schema((Settings, Settings))
 
 
 def test_the_page_in_the_docs_is_the_one_that_the_table_gives() -> None:
@@ -249,6 +273,6 @@ def test_the_page_in_the_docs_is_the_one_that_the_table_gives() -> None:
 
 def test_the_page_names_every_flag_and_variable() -> None:
     page = config_page.page()
-    for row in rows():
+    for row in SCHEMA.rows():
         assert f"`{row.env}`" in page
         assert row.flag is None or f"`{row.flag}`" in page

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from tailrace.config import UpstreamSpec, load
+from tailrace.chat.upstreams import check, upstreams_of
+from tailrace.config import load
 from tailrace.errors import ConfigError
+from tailrace.server.uses import SCHEMA
 from tailrace.upstream.http.clocks import Clocks
 from tailrace.upstream.routing.target import resolve
+from tailrace.upstream.routing.upstream_spec import UpstreamSpec
 
 SECRET = "sk-canary-0123456789"
 LEAST = '[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:1/v1"\n'
@@ -40,7 +43,9 @@ weight = 0
 
 
 def specs(file: str, **environ: str) -> tuple[UpstreamSpec, ...]:
-    return load({"config": "my.toml"}, environ, file).upstreams
+    loaded = load(SCHEMA, {"config": "my.toml"}, environ, file)
+    check(loaded)
+    return tuple(upstreams_of(loaded))
 
 
 def refusal(file: str) -> str:
@@ -78,7 +83,7 @@ def test_every_key_is_read() -> None:
 
 def test_without_tables_there_are_none() -> None:
     assert specs("port = 1") == ()
-    assert load({}, {}).upstreams == ()
+    assert tuple(upstreams_of(load(SCHEMA, {}, {}))) == ()
 
 
 @pytest.mark.parametrize(
@@ -130,12 +135,14 @@ def test_a_table_that_makes_no_sense_is_refused(file: str, said: str) -> None:
 
 
 def test_one_upstream_named_elsewhere_wins_over_the_file_and_is_said() -> None:
-    loaded = load({"config": "my.toml", "upstream": "http://127.0.0.1:2/v1"}, {}, LEAST)
-    assert loaded.upstreams == ()
-    assert "--upstream" in loaded.warnings[0]
-    loaded = load({"config": "my.toml"}, {"TAILRACE_UPSTREAM": "http://127.0.0.1:2/v1"}, LEAST)
-    assert loaded.upstreams == ()
-    assert "TAILRACE_UPSTREAM" in loaded.warnings[0]
+    loaded = load(SCHEMA, {"config": "my.toml", "upstream": "http://127.0.0.1:2/v1"}, {}, LEAST)
+    assert tuple(upstreams_of(loaded)) == ()
+    assert "--upstream" in check(loaded)[0]
+    loaded = load(
+        SCHEMA, {"config": "my.toml"}, {"TAILRACE_UPSTREAM": "http://127.0.0.1:2/v1"}, LEAST
+    )
+    assert tuple(upstreams_of(loaded)) == ()
+    assert "TAILRACE_UPSTREAM" in check(loaded)[0]
 
 
 # --- from a table to a target -----------------------------------------------------------------

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tailrace.access.policy import (
-    Policy,
-    RequestFacts,
-    Right,
-    cors_headers,
-    decide,
-    is_preflight,
-    preflight,
-)
+from tailrace.access import cors
+from tailrace.access.cors import Fields, cors_headers, is_preflight
+from tailrace.access.decide import decide
+from tailrace.access.policy import Policy
+from tailrace.access.principal import identify
+from tailrace.access.request_facts import RequestFacts
+from tailrace.contracts import OPEN, Right
 from tailrace.errors import Forbidden, Misdirected
 
 TOKEN = "s3cret-token"
@@ -25,7 +23,11 @@ def policy(token: str | None = None, origins: tuple[str, ...] = ()) -> Policy:
 
 
 def facts_of(origin: bytes, *more: tuple[bytes, bytes]) -> RequestFacts:
-    return RequestFacts.from_headers("OPTIONS", Right.PUBLIC, (HOST, (b"origin", origin), *more))
+    return RequestFacts.from_headers("OPTIONS", (HOST, (b"origin", origin), *more))
+
+
+def preflight(rules: Policy, facts: RequestFacts, methods: tuple[str, ...]) -> Fields:
+    return cors.preflight(rules, identify(rules, facts), facts, methods)
 
 
 def test_without_cors_origins_no_response_speaks_of_cors() -> None:
@@ -76,7 +78,7 @@ def test_a_preflight_of_a_stranger_is_refused(origin: bytes) -> None:
 
 def test_a_preflight_to_a_foreign_host_is_misdirected() -> None:
     fields = ((b"host", b"evil.example"), (b"origin", FRIEND))
-    facts = RequestFacts.from_headers("OPTIONS", Right.PUBLIC, fields)
+    facts = RequestFacts.from_headers("OPTIONS", fields)
     with pytest.raises(Misdirected):
         preflight(policy(origins=("*",)), facts, ("GET",))
 
@@ -110,7 +112,10 @@ def test_the_origin_null_is_refused_whatever_is_allowed(allowed: str, right: Rig
         bearer = (b"authorization", f"Bearer {TOKEN}".encode())
         fields = (HOST, (b"origin", b"null"), bearer)
         with pytest.raises(Forbidden):
-            decide(policy(token, (allowed,)), RequestFacts.from_headers("GET", right, fields))
+            rules = policy(token, (allowed,))
+            decide(
+                rules, identify(rules, RequestFacts.from_headers("GET", fields)), right, OPEN
+            ).enforce()
         with pytest.raises(Forbidden):
             preflight(policy(token, (allowed,)), facts_of(b"null"), ("GET",))
         told = dict(cors_headers(policy(token, (allowed,)), facts_of(b"null")))

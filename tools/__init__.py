@@ -1,0 +1,1 @@
+"""What developers run on the source: its limits, and the picture of its imports."""
