@@ -94,7 +94,7 @@ def test_a_stream_that_left_memory_is_found_by_its_further_name() -> None:
             stream.note(b"1")
             generation = stream.generation
             del stream
-            await until(lambda: not h.catalogue.live())
+            await until(lambda: not list(h.catalogue.in_memory.values()))
             found = await h.catalogue.known_as("x")
             assert (found.generation, found.info.note) == (generation, b"1")
             assert await h.catalogue.known_as("s") is found
@@ -129,8 +129,8 @@ def test_what_clients_make_is_known_as_something_only_once_it_is_durable() -> No
         store = Unsure()
         async with house(store) as h:
             making = asyncio.ensure_future(h.catalogue.put("s", TEXT))
-            await until(lambda: bool(h.catalogue.live()))
-            h.catalogue.alias(h.catalogue.live()[0], "x")
+            await until(lambda: bool(list(h.catalogue.in_memory.values())))
+            h.catalogue.alias(next(iter(h.catalogue.in_memory.values())), "x")
             asking = asyncio.ensure_future(h.catalogue.known_as("x"))
             await asyncio.sleep(0.01)
             assert not asking.done()

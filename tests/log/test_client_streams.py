@@ -104,7 +104,7 @@ def test_a_stream_that_left_memory_still_knows_its_writers() -> None:
             stream = await made(h, "s")
             await stream.append(records(b"a"), claim=Claim("p", 0, 0), writer_seq="b")
             del stream
-            await until(lambda: not h.catalogue.live())
+            await until(lambda: not list(h.catalogue.in_memory.values()))
             stream = await h.catalogue.get("s")
             assert (await stream.append(records(b"a"), claim=Claim("p", 0, 0))).duplicate
             for seq in ("a", "b"):

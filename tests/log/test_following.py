@@ -381,7 +381,7 @@ def test_a_stream_nobody_needs_is_not_kept_in_memory() -> None:
             await until(lambda: pipe.whole is True)
             pipe.owner = None
             del stream, source
-            await until(lambda: not h.catalogue.live())
+            await until(lambda: not list(h.catalogue.in_memory.values()))
             again = await h.catalogue.get(name)
             reader = Pipe()
             h.follow(again, reader)

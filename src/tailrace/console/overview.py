@@ -34,6 +34,8 @@ _LONGEST: Final = 5.0
 _NEWEST: Final = 50
 # More are running than anybody looks at; the listing has them all.
 _RUNNING: Final = 200
+# Streams looked at in one turn of the loop: well below a millisecond.
+_LOOKED_AT: Final = 500
 # Of the time, at most, that listing the store may take: with a million streams it takes a while.
 _SHARE: Final = 0.05
 
@@ -50,6 +52,7 @@ class Overview:
         self._task: asyncio.Task[None] | None = None
         self._listing = Listing([], 0, 0)
         self._list_at = 0.0
+        self._pause = _INTERVAL
         self._counts: dict[str, int] = {}
         """Of events, by generation, when they were last looked at."""
         self._counted_at = 0.0
@@ -87,7 +90,7 @@ class Overview:
                 await self._look()
             except Exception:
                 logger.exception("the overview could not be taken")
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(self._pause)
 
     async def _look(self) -> None:
         now = time.monotonic()
@@ -98,8 +101,11 @@ class Overview:
                 logger.debug("the store cannot be listed", exc_info=True)
             took = time.monotonic() - now
             self._list_at = now + max(_INTERVAL / 2, took / _SHARE)
-        state = {"streams": self._streams(), "total": self._total()}
+        looking = time.monotonic()
+        state = {"streams": self._streams(await self._running()), "total": self._total()}
         now = time.monotonic()
+        # With very many streams in memory one look takes long, in short turns.
+        self._pause = max(_INTERVAL, (now - looking) / _SHARE)
         if state == self._told and now < self._told_at + _LONGEST:
             return
         self._told, self._told_at = state, now
@@ -122,14 +128,26 @@ class Overview:
     def _total(self) -> dict[str, int | None]:
         return {"streams": self._listing.total_streams, "bytes": self._listing.total_size}
 
-    def _streams(self) -> list[dict[str, Any]]:
+    async def _running(self) -> list[Stream]:
+        """Find the newest streams that a source fills or somebody reads, in short turns."""
+        newest: list[Stream] = []
+        references = self._catalogue.in_memory.valuerefs()
+        for start in range(0, len(references), _LOOKED_AT):
+            streams = (reference() for reference in references[start : start + _LOOKED_AT])
+            running = [stream for stream in streams if stream is not None and _runs(stream)]
+            newest = nlargest(_RUNNING, [*newest, *running], key=_generation)
+            await asyncio.sleep(0)
+        return newest
+
+    def _streams(self, running: list[Stream]) -> list[dict[str, Any]]:
         """Those that run and the newest, each once, newest first."""
-        live = {stream.generation: stream for stream in self._catalogue.live()}
-        running = nlargest(_RUNNING, filter(_runs, live.values()), key=_generation)
+        live = {stream.generation: stream for stream in running}
         shown = {stream.generation: stream.info for stream in running}
         for info in self._listing.streams:
-            if info.generation in live:
-                info = live[info.generation].info  # noqa: PLW2901 - the same, as it stands
+            stream = self._catalogue.in_memory.get(info.name)
+            if stream is not None and stream.generation == info.generation:
+                live[info.generation] = stream
+                info = stream.info  # noqa: PLW2901 - the same, as it stands
             shown.setdefault(info.generation, info)
         rates = self._rates(shown.values())
         return [

@@ -63,13 +63,14 @@ class Catalogue:
         self._latest_generation = ""
         self._count = 0
         # Weak: a stream is kept by what needs it (its source, a cursor, an append under way).
-        self._live: WeakValueDictionary[str, Stream] = WeakValueDictionary()
+        self.in_memory: Final[WeakValueDictionary[str, Stream]] = WeakValueDictionary()
+        """By name."""
         # Making waits for answers of the store: of one name, one at a time, lest two be made.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.merges: Final = Merges(shared.heartbeats, shared.clock, patience)
         """Of several streams into one body each."""
         self.retention: Final = Retention(
-            shared, lambda info: self._live.get(info.name) or self._admit(info), self._erase
+            shared, lambda info: self.in_memory.get(info.name) or self._admit(info), self._erase
         )
 
     async def open(self) -> None:
@@ -240,13 +241,13 @@ class Catalogue:
 
     async def _find(self, name: str, *, further: bool = False) -> Stream | None:
         """Raises StreamDeleted where forks keep it. ``further``: a further name will do, too."""
-        stream = self._live.get(name)
+        stream = self.in_memory.get(name)
         if stream is None:
             info = await self._shared.store.find(name)
             if info is not None and info.name != name and not further:
                 info = None
             # Another request may have brought it into memory meanwhile.
-            stream = self._live.get(name if info is None else info.name)
+            stream = self.in_memory.get(name if info is None else info.name)
             if stream is None:
                 if info is None:
                     return None
@@ -263,7 +264,7 @@ class Catalogue:
     def _admit(self, info: StreamInfo, number: int = 0) -> Stream:
         stream = _LiveStream(info, self._shared, number)
         self._count += 1 if number else 0
-        self._live[stream.name] = stream
+        self.in_memory[stream.name] = stream
         return stream
 
     def refuse_if_unwell(self) -> None:
@@ -273,10 +274,6 @@ class Catalogue:
     async def page(self, prefix: str, *, before: str = "", limit: int = 100) -> Listing:
         """One page of the streams whose names begin with ``prefix``, newest first."""
         return await self._shared.store.list(prefix, before=before, limit=limit)
-
-    def live(self) -> list[Stream]:
-        """The streams that are in memory now."""
-        return list(self._live.values())
 
     # --- reading --------------------------------------------------------------------------
 
@@ -324,7 +321,7 @@ class Catalogue:
     async def _erase(self, streams: Sequence[Stream]) -> None:
         def let_go() -> None:
             for stream in streams:
-                if self._live.get(stream.name) is stream:
+                if self.in_memory.get(stream.name) is stream:
                     self._let_go(stream)
 
         await self._shared.store.delete([stream.generation for stream in streams], let_go)
@@ -359,13 +356,13 @@ class Catalogue:
         """The store has it no more."""
         self._count -= 1
         self.retention.forget(stream.generation)
-        if self._live.get(stream.name) is stream:
-            del self._live[stream.name]
+        if self.in_memory.get(stream.name) is stream:
+            del self.in_memory[stream.name]
         self._shared.history.forget(stream.generation)
 
     def _lose(self, generation: str) -> None:
         """The store has refused changes of that stream."""
-        for stream in self.live():
+        for stream in list(self.in_memory.values()):
             if stream.generation != generation:
                 continue
             stream.lose()
@@ -376,13 +373,13 @@ class Catalogue:
 
     def end_sources(self, kind: EndingKind, reason: str) -> None:
         """End every stream that a source fills."""
-        for stream in self.live():
+        for stream in list(self.in_memory.values()):
             self.stop(stream, kind, reason)
 
     def send_off(self, retry: Callable[[], int]) -> None:
         """Let every reader go; ``retry`` gives each the milliseconds after which to come back."""
         self.merges.send_off(retry)
-        for stream in self.live():
+        for stream in list(self.in_memory.values()):
             for cursor in list(stream.cursors):
                 cursor.leave(retry())
 
