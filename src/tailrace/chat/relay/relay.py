@@ -61,9 +61,8 @@ from tailrace.wire.llm.continuation import Rest
 
 logger = logging.getLogger(__name__)
 
-# How long the upstream may take to end its response after an answer's last event, for the
-# connection to be used again: one round trip and a little. Later than that, a new connection is
-# cheaper than waiting.
+# How long the upstream may take to end its response after an answer's last event: a round trip and
+# a little. Later than that, a new connection is cheaper than waiting to use this one again.
 _DRAIN: Final = 2.0
 
 
@@ -185,10 +184,8 @@ class Relay:
             call.cancel()
             return
         if not is_stream(call):
-            if self._beginning.can_refuse:
-                self._beginning.refuse(call)
-            else:
-                self._put_into_words(call)
+            refuse = self._beginning.refuse if self._beginning.can_refuse else self._put_into_words
+            refuse(call)
             return
         self._call = call
         if not self._beginning.decided:
@@ -247,6 +244,9 @@ class Relay:
             self._timer.cancel()
             return
         self._take(self._intake.finish(complete=how is BodyEnd.COMPLETE))
+        self._ended_by(how)  # by itself, since mypyc takes the source to be what it was above
+
+    def _ended_by(self, how: BodyEnd) -> None:
         # What was taken may have ended it, or have it asked for again.
         if self.stream.source is not self or self._asking is not None:
             return
