@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import anthropic
@@ -11,13 +12,13 @@ import openai
 import pytest
 
 from tailrace.testing.faults import faults_of
-from tailrace.testing.script import Cut, Framing, Head, Raw, Script, Send
+from tailrace.testing.script import Cut, Framing, Head, Raw, Script, Send, script
 from tailrace.testing.threaded import ThreadedUpstream
 from tests.e2e.ending_readers import API_FRONTS, LAST, OWN_VIEW, Seen, events_of, views_of
 from tests.e2e.ending_rooms import Observed, Rooms, answer, observe, rooms
 from tests.e2e.ending_rows import ROWS, STATUSES, Row, played, sent_body
 from tests.e2e.ending_tables import api_table, keep_true
-from tests.e2e.harness import NEEDS_CONNECTION, Body, fetch
+from tests.e2e.harness import NEEDS_CONNECTION, Body, Viewer, fetch, serving
 
 Happened = Callable[[str], Observed]
 
@@ -380,3 +381,25 @@ def test_an_official_sdk_raises_unless_the_answer_is_whole(
 def test_the_page_shows_what_happens_in_every_api(happened: Happened) -> None:
     table = api_table(happened(name) for name in ROWS)
     keep_true("apis", table, "tests/e2e/test_api_endings.py")
+
+
+def test_an_answer_whose_last_event_comes_with_the_close_ends_without_an_error_of_ours(
+    tmp_path: Path,
+) -> None:
+    # Compiled, it was a TypeError: mypyc took the stream's source for what it had been before.
+    last = b'event:response.completed\ndata:{"":{}}'
+    upstream_ends = script(Head(framing=Framing.EOF), Send(last))
+    with (
+        ThreadedUpstream(upstream_ends) as upstream,
+        serving(upstream.base_url, tmp_path) as server,
+        Viewer(
+            server,
+            "POST",
+            "/v1/responses",
+            [("Content-Type", "application/json")],
+            b'{"stream":true}',
+        ) as viewer,
+    ):
+        assert viewer.head().status == 200
+        assert b"response.completed" in viewer.rest().data
+        assert "Traceback" not in server.output

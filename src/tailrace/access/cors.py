@@ -52,7 +52,7 @@ EXPOSED: Final = (
 PREFLIGHT_MAX_AGE: Final = 7200
 # A request-header name list that is echoed in a preflight must not carry anything else.
 _NAMES: Final = re.compile(r"[A-Za-z0-9_,\- ]{1,1000}", re.ASCII)
-# Whose scripts may read an answer at all.
+# The askers whose preflight is answered: their scripts may read responses.
 _PREFLIGHTS: Final = (Asker.FRIEND, Asker.ANYONE, Asker.OWN_PAGE)
 
 

@@ -162,7 +162,7 @@ class Recorder:
 def _estimate(api: Api, events: list[bytes]) -> int:
     """Roughly the tokens of an answer's text. Takes long: in a thread.
 
-    Nobody looks at the text of a large event: a thread that reads JSON holds up the event loop.
+    The text of a large event is not read: a thread that parses JSON holds up the event loop.
     """
     text = api.text_reader()
     small = [text(event) for event in events if len(event) <= LARGE]

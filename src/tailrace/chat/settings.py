@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from tailrace.config import kinds
 from tailrace.config.row import row
-
-_KIB: Final = 1 << 10
-_MIB: Final = 1 << 20
-_GIB: Final = 1 << 30
-_TIB: Final = 1 << 40
-_DAY: Final = 86400.0
-# Beyond this a duration is a slip of the pen, and timers of some platforms overflow.
-_CENTURY: Final = 36500 * _DAY
+from tailrace.config.units import CENTURY, DAY, GIB, KIB, MIB, TIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,41 +49,41 @@ class ChatSettings:
     )
     connect_timeout: float = row(
         10.0,
-        kinds.seconds(0.001, _DAY),
+        kinds.seconds(0.001, DAY),
         "Upstream",
         "How long connecting to the upstream may take, TLS included; a host that is up answers "
         "within one or two retransmissions.",
     )
     first_byte_timeout: float = row(
         600.0,
-        kinds.seconds(0.001, _DAY),
+        kinds.seconds(0.001, DAY),
         "Upstream",
         "How long the upstream may take to begin its response; a queue or a cold model can take "
         "minutes.",
     )
     silence_timeout: float = row(
         300.0,
-        kinds.seconds(0.001, _DAY),
+        kinds.seconds(0.001, DAY),
         "Upstream",
         "How long the upstream may send nothing at all in mid-answer; a reasoning model may be "
         "silent for minutes, comments and pings count as life.",
     )
     total_timeout: float = row(
         3600.0,
-        kinds.seconds(0.001, 7 * _DAY),
+        kinds.seconds(0.001, 7 * DAY),
         "Upstream",
         "How long one answer may take in all; it only bounds what would otherwise never end.",
     )
     content_timeout: float = row(
         600.0,
-        kinds.seconds(0.001, _DAY),
+        kinds.seconds(0.001, DAY),
         "Upstream",
         "How long the upstream may send nothing of an answer, whatever comments and pings it "
         "sends: they keep a connection alive, and hide that what is behind it is dead.",
     )
     first_heartbeat: float = row(
         15.0,
-        kinds.seconds(0.001, _DAY),
+        kinds.seconds(0.001, DAY),
         "Upstream",
         "After so long without a word of the upstream a client is answered with 200 and "
         "heartbeats, because load balancers cut what is silent for 60 s; until then an error "
@@ -134,8 +126,8 @@ class ChatSettings:
         "another one answers for the model; where none can be reached, say so at once.",
     )
     max_event: int = row(
-        16 * _MIB,
-        kinds.size(_KIB, _GIB),
+        16 * MIB,
+        kinds.size(KIB, GIB),
         "Upstream",
         "Largest event taken from an upstream; images inside JSON reach several MiB.",
     )
@@ -166,21 +158,21 @@ class ChatSettings:
     )
     unwatched_timeout: float = row(
         60.0,
-        kinds.seconds(0, _CENTURY),
+        kinds.seconds(0, CENTURY),
         "Viewers",
         "How long an answer goes on that nobody watches; a reload or a tunnel takes less than "
         "a minute, and an unwatched answer costs money.",
     )
     viewer_stall: float = row(
         60.0,
-        kinds.seconds(0.001, _DAY),
+        kinds.seconds(0.001, DAY),
         "Viewers",
         "A viewer that takes no byte for so long does not count as watching.",
     )
 
     max_upload: int = row(
         0,
-        kinds.size(0, 1024 * _TIB),
+        kinds.size(0, 1024 * TIB),
         "Limits",
         "Largest request body that is passed on to the upstream as it is read, such as a file; it "
         "is never held here, so that `max_body` does not count for it.",
@@ -188,22 +180,22 @@ class ChatSettings:
     )
 
     max_assembled: int = row(
-        64 * _MIB,
-        kinds.size(_MIB, _TIB),
+        64 * MIB,
+        kinds.size(MIB, TIB),
         "Limits",
         "Largest answer, by its events' bytes, that is put together to be read whole by its id, "
         "and all that are being sent so at a time; a larger one can be read as a stream.",
     )
 
     retention_age: float = row(
-        7 * _DAY,
-        kinds.seconds(0.001, _CENTURY),
+        7 * DAY,
+        kinds.seconds(0.001, CENTURY),
         "Store",
         "How long a chat's answer is kept after its end.",
     )
     retention_size: int = row(
-        _GIB,
-        kinds.size(0, 1024 * _TIB),
+        GIB,
+        kinds.size(0, 1024 * TIB),
         "Store",
         "Bytes of chat answers kept in all; at the limit those that ended first go. In memory at "
         "most three quarters of memory_limit.",

@@ -8,18 +8,11 @@ add a row to the table that it belongs to and run ``make format``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from tailrace.config import kinds
 from tailrace.config.row import row
-
-_KIB: Final = 1 << 10
-_MIB: Final = 1 << 20
-_GIB: Final = 1 << 30
-_TIB: Final = 1 << 40
-_DAY: Final = 86400.0
-# Beyond this a duration is a slip of the pen, and timers of some platforms overflow.
-_CENTURY: Final = 36500 * _DAY
+from tailrace.config.units import DAY, GIB, KIB, MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +84,7 @@ class Settings:
     )
     keepalive_timeout: float = row(
         75.0,
-        kinds.seconds(0, _DAY),
+        kinds.seconds(0, DAY),
         "Listening",
         "How long a connection may be idle between two requests; longer than the 60 s for which "
         "load balancers keep theirs, else they send a request into a connection that we close.",
@@ -140,7 +133,7 @@ class Settings:
 
     viewer_timeout: float = row(
         600.0,
-        kinds.seconds(0.001, _DAY),
+        kinds.seconds(0.001, DAY),
         "Viewers",
         "A viewer that takes no byte for so long is disconnected; it may come back to its place.",
     )
@@ -160,7 +153,7 @@ class Settings:
     )
     sse_lifetime: float = row(
         60.0,
-        kinds.seconds(0, _DAY),
+        kinds.seconds(0, DAY),
         "Viewers",
         "After so long an event stream asked for with `live=sse` ends, and its client asks for "
         "the rest: a cache before us can then serve many with one; 0 lets it last.",
@@ -186,14 +179,14 @@ class Settings:
         "Long-polls that may wait at a time; each holds a connection.",
     )
     max_body: int = row(
-        32 * _MIB,
-        kinds.size(0, _GIB),
+        32 * MIB,
+        kinds.size(0, GIB),
         "Limits",
         "Largest request body; a chat with a few images inside stays below.",
     )
     max_bodies: int = row(
-        256 * _MIB,
-        kinds.size(_MIB, 1024 * _GIB),
+        256 * MIB,
+        kinds.size(MIB, 1024 * GIB),
         "Limits",
         "Bytes of all request bodies held at a time, those that wait for an upstream among them; "
         "beyond it requests get 503 before their bodies are read.",
@@ -205,20 +198,20 @@ class Settings:
         "Messages in one append to a JSON stream; each is an event, and costs some 500 bytes.",
     )
     max_url: int = row(
-        64 * _KIB,
-        kinds.size(256, _MIB),
+        64 * KIB,
+        kinds.size(256, MIB),
         "Limits",
         "Longest request target; /stream carries its prompt there.",
     )
     max_header: int = row(
-        64 * _KIB,
-        kinds.size(256, _MIB),
+        64 * KIB,
+        kinds.size(256, MIB),
         "Limits",
         "Largest header section of a request; twice what most servers allow.",
     )
     window: int = row(
-        256 * _KIB,
-        kinds.size(_KIB, _GIB),
+        256 * KIB,
+        kinds.size(KIB, GIB),
         "Limits",
         "Bytes at the end of each open stream that are kept in memory; readers further behind "
         "read the store.",

@@ -15,7 +15,7 @@ class ConsoleServices:
 
     core: Services
     overview: Overview
-    """Of the server and its streams, for the pages that show it."""
+    """The overview of the server and its streams that pages show."""
 
     @property
     def catalogue(self) -> Catalogue:

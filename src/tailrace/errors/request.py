@@ -1,4 +1,4 @@
-"""What is wrong with a request, for its client to mend."""
+"""Errors that a client made in its request, and can mend."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class StreamHasSource(RequestError):
 
 
 class ContentTypeMismatch(RequestError):
-    """What is appended is of another type than the stream."""
+    """The data to append have another media type than the stream."""
 
     code = "content_type_mismatch"
     status = 409

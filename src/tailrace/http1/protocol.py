@@ -344,7 +344,7 @@ class Http1Protocol(asyncio.Protocol):
         running = self._unfinished()
         path = reader.url.partition(b"?")[0].decode("latin-1")
         if running is not None and not running.more_body:
-            # What is broken comes behind whole requests: each has its response before.
+            # Whole requests came before the broken one; each gets its response first.
             self._queue = tuple(each for each in self._queue if not each[0].more_body)
             self._held.clear()
             self._refusal = error, path

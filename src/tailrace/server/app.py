@@ -123,7 +123,7 @@ class Application:
         await endpoint.handle(exchange)
 
     def _namespace(self, exchange: Exchange) -> Namespace | None:
-        """Of the stream that the path names; None: it names none, as its handler will say."""
+        """Return the namespace of the stream that the path names; None for a malformed name."""
         try:
             name = name_of(exchange.path, exchange.roots)
         except RequestError:

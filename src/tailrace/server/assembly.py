@@ -36,9 +36,7 @@ from tailrace.web.use import Progress, Running, Start, Use, Warn
 
 # How often retention looks: a stream outlives its time, and the total its bound, by this much.
 _RETENTION_INTERVAL: Final = 30.0
-
-
-# The settings that are the policy's, by the names that they have there, too.
+# The policy's fields have the same names.
 RELOADS: Final = frozenset({"allowed_hosts", "cors_origins", "insecure", "token"})
 """The settings of the core that a reload applies."""
 

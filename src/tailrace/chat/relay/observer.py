@@ -24,7 +24,7 @@ class ObservedAnswer(Protocol):
 
     @property
     def facts(self) -> Facts:
-        """What is known of it; complete once it has ended."""
+        """The answer's figures so far; they are complete once it has ended."""
         ...
 
 

@@ -96,7 +96,7 @@ def _row_of(stream: int, info: StreamInfo) -> tuple[object, ...]:
 
 def _remember(connection: sqlite3.Connection, batch: Batch) -> None:
     """Write what is kept of streams beside their events."""
-    # Of a stream that is still there: it may have been deleted ahead of the batch.
+    # Only where the stream is still there: it may have been deleted ahead of the batch.
     connection.executemany(
         "INSERT OR REPLACE INTO producers (stream, id, epoch, seq, closed)"
         " SELECT id, ?, ?, ?, ? FROM streams WHERE id = ?",
@@ -211,7 +211,7 @@ def newest_row(connection: sqlite3.Connection) -> int:
 
 
 def decide_takers(connection: sqlite3.Connection, batch: Batch) -> dict[str, str]:
-    """Whose each name becomes that the batch gives away; empty: nobody's any more.
+    """Return who gets each alias that the batch gives away; empty: nobody has it any more.
 
     Asked before the batch deletes anything: who takes a name and is deleted has taken it.
     """

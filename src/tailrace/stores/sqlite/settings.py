@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from tailrace.config import kinds
 from tailrace.config.row import row
-
-_KIB: Final = 1 << 10
-_MIB: Final = 1 << 20
-_TIB: Final = 1 << 40
-_DAY: Final = 86400.0
+from tailrace.config.units import DAY, KIB, MIB, TIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +29,20 @@ class SqliteSettings:
         "and what was shown is durable this much later.",
     )
     max_uncommitted: int = row(
-        16 * _MIB,
-        kinds.size(64 * _KIB, _TIB),
+        16 * MIB,
+        kinds.size(64 * KIB, TIB),
         "Store",
         "Bytes that may wait to be committed; beyond, answers pause and appends are refused.",
     )
     journal_limit: int = row(
-        32 * _MIB,
-        kinds.size(_MIB, _TIB),
+        32 * MIB,
+        kinds.size(MIB, TIB),
         "Store",
         "Size of the journal at which open streams move into segments; it bounds recovery.",
     )
     erase_within: float = row(
         5.0,
-        kinds.seconds(0, _DAY),
+        kinds.seconds(0, DAY),
         "Store",
         "Deleted bytes are overwritten in the store's file within this time; prompts are private.",
     )
